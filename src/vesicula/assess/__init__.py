@@ -1,0 +1,1 @@
+"""Decides what is computed for a batch: study in, Assessment out."""

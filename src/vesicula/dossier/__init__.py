@@ -1,0 +1,1 @@
+"""Assessment in; HTML, JSON, Parquet and RO-Crate out. Knows core and figures only."""

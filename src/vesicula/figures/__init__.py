@@ -1,0 +1,1 @@
+"""Figures as pure functions: estimates in, a figure specification out."""

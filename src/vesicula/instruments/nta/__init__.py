@@ -1,0 +1,1 @@
+"""Nanoparticle tracking analysis."""

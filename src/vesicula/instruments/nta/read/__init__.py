@@ -1,0 +1,1 @@
+"""Vendor formats of nanoparticle tracking analysis, one function each."""

@@ -1,0 +1,1 @@
+"""study.yaml: written by init, checked with line numbers, loaded."""
