@@ -1,1 +1,74 @@
-"""vesicula: from the raw files of an MSC-EV batch to a dossier one can defend."""
+"""vesicula: from the raw files of an MSC-EV batch to a dossier one can defend.
+
+>>> import vesicula                                        # doctest: +SKIP
+>>> vesicula.read("beads.csv")                             # doctest: +SKIP
+>>> study = vesicula.Study.load("my_study")                # doctest: +SKIP
+>>> assessment = study.analyse()                           # doctest: +SKIP
+>>> vesicula.write_dossier(assessment, "my_study/dossier")  # doctest: +SKIP
+
+Public names are listed in ``__all__`` and imported when first used, so that importing vesicula costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from vesicula._version import __version__
+
+if TYPE_CHECKING:
+    from vesicula.assess.study import AnalysisSettings, Study
+    from vesicula.core.assessment import Assessment, BatchAssessment
+    from vesicula.core.errors import VesiculaError
+    from vesicula.core.population import Population, lognormal_population
+    from vesicula.dossier import write as write_dossier
+    from vesicula.instruments.nta.simulate import simulate_nta
+    from vesicula.instruments.registry import read
+    from vesicula.manifest.check import check_study
+    from vesicula.manifest.init import init_study
+    from vesicula.verify import verify_dossier
+
+_HOMES = {
+    "AnalysisSettings": "vesicula.assess.study",
+    "Assessment": "vesicula.core.assessment",
+    "BatchAssessment": "vesicula.core.assessment",
+    "Population": "vesicula.core.population",
+    "Study": "vesicula.assess.study",
+    "VesiculaError": "vesicula.core.errors",
+    "check_study": "vesicula.manifest.check",
+    "init_study": "vesicula.manifest.init",
+    "lognormal_population": "vesicula.core.population",
+    "read": "vesicula.instruments.registry",
+    "simulate_nta": "vesicula.instruments.nta.simulate",
+    "verify_dossier": "vesicula.verify",
+    "write_dossier": "vesicula.dossier",
+}
+
+__all__ = [
+    "AnalysisSettings",
+    "Assessment",
+    "BatchAssessment",
+    "Population",
+    "Study",
+    "VesiculaError",
+    "__version__",
+    "check_study",
+    "init_study",
+    "lognormal_population",
+    "read",
+    "simulate_nta",
+    "verify_dossier",
+    "write_dossier",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute may be anything
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vesicula' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), "write" if name == "write_dossier" else name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -12,6 +12,7 @@ import polars as pl
 from vesicula.core.estimate import Distribution
 from vesicula.core.finding import Finding, Verdict
 from vesicula.core.measurement import ReadWarning
+from vesicula.core.notebook import table_html
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,14 @@ class BatchAssessment:
         """Return the number of findings with a verdict."""
         return sum(f.verdict is verdict for f in self.findings)
 
+    def findings_table(self) -> pl.DataFrame:
+        """Return its findings as one tidy table, a row each."""
+        return findings_table(self.findings)
+
+    def _repr_html_(self) -> str:
+        rows = [_headline(f) for f in self.findings if f.headline]
+        return table_html(HEADLINE_COLUMNS, rows, caption=f"Batch {self.batch}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
@@ -126,6 +135,21 @@ class Assessment:
         """Files of any batch that could not be read."""
         return tuple(f for b in self.batches for f in b.failed_files)
 
+    def _repr_html_(self) -> str:
+        shown = self.batches[:NOTEBOOK_BATCHES]
+        rows = [_headline(f) for b in shown for f in b.findings if f.headline]
+        more = len(self.batches) - len(shown)
+        caption = f"{self.title} ({self.software}){f'. {more} more batches are not shown' if more > 0 else ''}"
+        return table_html(HEADLINE_COLUMNS, rows, caption=caption)
+
+
+NOTEBOOK_BATCHES = 20
+HEADLINE_COLUMNS = ("Batch", "Sample", "What", "Verdict", "Statement")
+
+
+def _headline(finding: Finding) -> tuple[str, ...]:
+    return finding.batch, finding.sample, finding.title, finding.verdict.value, finding.statement
+
 
 def findings_table(findings: Any) -> pl.DataFrame:  # noqa: ANN401 - any iterable of Finding, streamed
     """Lay findings out as a tidy table, a row each.
@@ -142,7 +166,7 @@ def findings_table(findings: Any) -> pl.DataFrame:  # noqa: ANN401 - any iterabl
         low, high, level, n, unit_of_replication, carries, vendor_value, criterion, criterion_source, method,
         input_sha256.
     """
-    return pl.DataFrame([_finding_row(f) for f in findings], schema=FINDING_SCHEMA)
+    return pl.DataFrame([_finding_row(f) for f in findings], schema=FINDING_SCHEMA, orient="row")
 
 
 FINDING_SCHEMA: dict[str, Any] = {

@@ -27,7 +27,7 @@ class Estimate:
         What those units are: ``"track"``, ``"capture"``, ``"position"``, ``"replicate"``.
     carries : tuple of str
         Sources of variation inside the interval, out of ``"counting"``, ``"between-capture"``,
-        ``"between-replicate"``.
+        ``"between-replicate"``, ``"protein-assay"``, ``"lipid-assay"``.
     """
 
     quantity: str

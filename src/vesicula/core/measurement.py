@@ -15,6 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from vesicula.core.format import format_number
+from vesicula.core.notebook import table_html
+
 FloatArray = npt.NDArray[np.float64]
 
 EMPTY: Mapping[str, str] = MappingProxyType({})
@@ -233,6 +236,29 @@ class SizeMeasurement:
             **self.extra_tables,
         }
 
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                c.name,
+                "" if c.concentration_per_ml is None else format_number(float(c.concentration_per_ml.sum())),
+                c.concentration_basis,
+                c.dilution_factor,
+                c.tracks_used,
+                *(f"{v:.1f}" if (v := c.vendor.get(f"vendor_{k}_nm")) is not None else "" for k in ("mean", "mode", "d50")),
+            )
+            for c in self.captures
+        ]
+        columns = ("capture", "particles/mL", "of the", "dilution", "tracks", "vendor's mean / nm", "mode / nm", "D50 / nm")
+        return table_html(columns, rows, caption=_caption(self))
+
+
+def _caption(measurement: SizeMeasurement | TableMeasurement) -> str:
+    warnings = "; ".join(w.message for w in measurement.warnings)
+    return (
+        f"{measurement.source.name} ({measurement.instrument}, {measurement.software or 'version not stated'})"
+        f"{f'. Warnings: {warnings}' if warnings else ''}"
+    )
+
 
 def _capture_row(index: int, capture: Capture) -> dict[str, object]:
     return {
@@ -280,6 +306,9 @@ class TableMeasurement:
     def tables(self) -> dict[str, pl.DataFrame]:
         """Return the measurement as tidy tables, here one, named after `kind`."""
         return {self.kind: self.table}
+
+    def _repr_html_(self) -> str:
+        return table_html(self.table.columns, self.table.head(20).iter_rows(), caption=_caption(self))
 
 
 Measurement = SizeMeasurement | TableMeasurement

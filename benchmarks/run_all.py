@@ -1,0 +1,11 @@
+"""Run every benchmark, one after the other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+for script in ("startup.py", "nta_throughput.py"):
+    print(f"== {script}", flush=True)
+    subprocess.run([sys.executable, Path(__file__).with_name(script)], check=True)

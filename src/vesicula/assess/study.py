@@ -1,0 +1,211 @@
+"""A study folder: its manifest, and the analysis of its batches."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from vesicula._version import __version__
+from vesicula.assess.batch import BatchTask, TaskOutcome, run_batch
+from vesicula.assess.executor import run_tasks
+from vesicula.assess.store import ResultStore, StoredBatches
+from vesicula.core.assessment import Assessment
+from vesicula.core.errors import AnalysisError
+from vesicula.core.notebook import table_html
+from vesicula.core.study import Manifest
+from vesicula.instruments.nta.infer import StatisticsSettings
+from vesicula.manifest.load import load_manifest
+
+Progress = Callable[[int, int, TaskOutcome], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisSettings:
+    """Everything that changes the numbers, apart from the data.
+
+    Parameters
+    ----------
+    statistics : StatisticsSettings
+        Settings of the NTA statistics.
+    """
+
+    statistics: StatisticsSettings = field(default_factory=StatisticsSettings)
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the settings as plain values, for provenance."""
+        return {"nta": self.statistics.parameters()}
+
+    @classmethod
+    def from_parameters(cls, parameters: dict[str, Any]) -> AnalysisSettings:
+        """Return the settings that `parameters` was called on.
+
+        Parameters
+        ----------
+        parameters : dict
+            As `parameters` gives it, or as a dossier records it.
+
+        Returns
+        -------
+        AnalysisSettings
+            Equal to the original.
+
+        Raises
+        ------
+        AnalysisError
+            When a name or value is not one of this version.
+        """
+        values = {k: None if v == "automatic" else v for k, v in parameters.get("nta", {}).items()}
+        try:
+            return cls(statistics=StatisticsSettings(**values))
+        except TypeError as error:
+            raise AnalysisError(f"the recorded parameters are not those of this version of vesicula: {error}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A folder of instrument files with a manifest.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The study folder; all paths of the manifest are relative to it.
+    manifest : Manifest
+        What study.yaml states.
+    manifest_path : pathlib.Path
+        study.yaml itself.
+    manifest_sha256 : str
+        Hash of its bytes.
+    """
+
+    folder: Path
+    manifest: Manifest
+    manifest_path: Path
+    manifest_sha256: str
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Study:
+        """Load a study.
+
+        Parameters
+        ----------
+        folder : pathlib.Path or str
+            The study folder, or its study.yaml.
+
+        Returns
+        -------
+        Study
+            With a checked manifest. The instrument files are not read yet.
+
+        Raises
+        ------
+        ManifestError
+            When study.yaml is missing or does not hold together; names every line concerned.
+        """
+        manifest, source = load_manifest(Path(folder))
+        return cls(
+            folder=source.path.parent,
+            manifest=manifest,
+            manifest_path=source.path,
+            manifest_sha256=hashlib.sha256(source.path.read_bytes()).hexdigest(),
+        )
+
+    def analyse(
+        self,
+        *,
+        settings: AnalysisSettings | None = None,
+        workers: int | None = None,
+        cluster: str | None = None,
+        work: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Assessment:
+        """Analyse every batch.
+
+        Finished batches are kept in the work folder, so that a stopped analysis resumes where it stood; a
+        result is used again only if its files, description, settings and the program are unchanged.
+
+        Parameters
+        ----------
+        settings : AnalysisSettings, optional
+            Defaults are documented with each method.
+        workers : int, optional
+            Number of processes; by default one per processor, or none for a handful of batches.
+        cluster : str, optional
+            Address of a Dask scheduler instead.
+        work : pathlib.Path, optional
+            Folder for intermediate results; by default ``.vesicula`` in the study folder, or a temporary
+            folder when that cannot be written.
+        progress : callable, optional
+            Called after each batch with the number done, the number in all, and what became of it.
+
+        Returns
+        -------
+        Assessment
+            Findings of every batch; a file that could not be read is a finding, never an exception.
+
+        Raises
+        ------
+        AnalysisError
+            When the cluster cannot be reached or results cannot be stored.
+        """
+        settings = settings or AnalysisSettings()
+        store = ResultStore(folder=(work or self._work_folder()) / "results")
+        tasks = [
+            BatchTask(
+                folder=self.folder,
+                batch=batch,
+                criteria=self.manifest.criteria,
+                settings=settings.statistics,
+                store=store,
+            )
+            for batch in self.manifest.batches
+        ]
+        keys = [""] * len(tasks)
+        for done, (index, outcome) in enumerate(run_tasks(run_batch, tasks, workers=workers, cluster=cluster), 1):
+            keys[index] = outcome.key
+            if progress is not None:
+                progress(done, len(tasks), outcome)
+        return Assessment(
+            title=self.manifest.study.title,
+            study=self.manifest.study.model_dump(mode="json", exclude_none=True),
+            software=f"vesicula {__version__}",
+            environment=environment(),
+            parameters=settings.parameters(),
+            manifest_sha256=self.manifest_sha256,
+            batches=StoredBatches(store, tuple(keys)),
+        )
+
+    def _work_folder(self) -> Path:
+        if os.access(self.folder, os.W_OK):
+            return self.folder / ".vesicula"
+        return Path(tempfile.mkdtemp(prefix="vesicula-"))
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (b.id, b.cell_source.tissue or "not stated", len(b.samples), sum(len(m.files) for s in b.samples for m in s.measurements))
+            for b in self.manifest.batches
+        ]
+        caption = f"{self.manifest.study.title} ({self.folder})"
+        return table_html(("Batch", "Cell source", "Samples", "Files"), rows, caption=caption)
+
+
+def environment() -> dict[str, str]:
+    """Return the versions of what the numbers depend on.
+
+    Returns
+    -------
+    dict of str to str
+        Python, platform, and libraries.
+    """
+    names: Sequence[str] = ("numpy", "scipy", "polars", "msgspec", "pydantic")
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        **{name: version(name) for name in names},
+    }
