@@ -137,7 +137,8 @@ def _notes(header: FindingsDocument) -> Iterator[str]:
 def _batch_differences(old: BatchFindings | None, new: BatchFindings | None) -> Iterator[str]:
     if old is None or new is None:
         batch = old or new
-        yield f"batch {batch.batch if batch else ''}: {'only in the dossier' if new is None else 'missing from the dossier'}"
+        what = "is only in the dossier" if new is None else "is missing from the dossier"
+        yield f"batch {batch.batch if batch else ''} {what}"
         return
     left, right = _by_id(old), _by_id(new)
     for name in left.keys() | right.keys():
@@ -166,10 +167,9 @@ def _value_differences(a: Any, b: Any, place: str = "") -> Iterator[tuple[str, A
     elif isinstance(a, float | int) and isinstance(b, float | int) and not isinstance(a, bool):
         if not math.isclose(a, b, rel_tol=RELATIVE_TOLERANCE):
             yield place, a, b
-    elif a != b:
+    elif a != b and place != "method.version":
         # The version under which a method ran is a circumstance, told in the notes.
-        if place != "method.version":
-            yield place, a, b
+        yield place, a, b
 
 
 def _table_differences(folder: Path, again: DossierPaths) -> Iterator[str]:
@@ -190,5 +190,3 @@ def _page_difference(folder: Path, again: DossierPaths, header: FindingsDocument
         yield f"{page.name} is missing"
     elif same_program and page.read_bytes() != again.html.read_bytes():
         yield f"{page.name} is not the page that these findings give"
-
-

@@ -177,8 +177,8 @@ def _agreement(context: Context, quantity: str, title: str, group: list[Comparis
     unit = "/mL" if quantity == "concentration_per_ml" else "nm"
     outside = [c.capture for c in group if not c.within]
     statement = (
-        f"{title}: ours {format_number(worst.ours, unit)}, vendor's {format_with_unit(worst.vendor, unit)} in the capture "
-        f"where they differ most ({worst.capture}); binning and rounding explain up to "
+        f"{title}: ours {format_number(worst.ours, unit)}, vendor's {format_with_unit(worst.vendor, unit)} in the "
+        f"capture where they differ most ({worst.capture}); binning and rounding explain up to "
         f"{format_with_unit(worst.allowed, unit) if worst.allowed >= 0.1 else f'{worst.allowed:.2f} {unit}'}."
     )
     if outside:

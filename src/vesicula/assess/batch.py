@@ -192,21 +192,29 @@ def _load_entry(
         loaded.records.append(_record(path, measurement))
         loaded.findings += _file_findings(task.batch, sample, label, path, measurement)
         measurements.append((InputRef(path=path, sha256=measurement.source.sha256), measurement))
-    return LoadedEntry(index=index, label=label, dilution_factor=entry.dilution_factor, measurements=tuple(measurements))
+    return LoadedEntry(
+        index=index, label=label, dilution_factor=entry.dilution_factor, measurements=tuple(measurements)
+    )
 
 
 def _read_inside(folder: Path, path: str, reader: str | None) -> Measurement:
     full = folder / path
     if not full.resolve().is_relative_to(folder.resolve()):
-        raise UnreadableFile(full, where="path", expected="a file inside the study folder", found=str(full.resolve()),
-                             remedy="Copy the file into the study folder.")
+        raise UnreadableFile(
+            full,
+            where="path",
+            expected="a file inside the study folder",
+            found=str(full.resolve()),
+            remedy="Copy the file into the study folder.",
+        )
     try:
         return registry.read(full, reader=reader)
     except UnreadableFile:
         raise
     except VesiculaError as error:
-        raise UnreadableFile(full, where="whole file", expected="a reader", found=str(error),
-                             remedy="Correct 'reader' in study.yaml.") from error
+        raise UnreadableFile(
+            full, where="whole file", expected="a reader", found=str(error), remedy="Correct 'reader' in study.yaml."
+        ) from error
 
 
 def _record(path: str, measurement: Measurement) -> FileRecord:
@@ -258,9 +266,7 @@ def _failed_record(folder: Path, path: str, digest: str, message: str) -> FileRe
     )
 
 
-def _failed_finding(
-    batch: Batch, sample: Sample, label: str, path: str, digest: str, error: UnreadableFile
-) -> Finding:
+def _failed_finding(batch: Batch, sample: Sample, label: str, path: str, digest: str, error: UnreadableFile) -> Finding:
     return Finding(
         id=f"{batch.id}/{sample.id}/{label}/file/{path}",
         batch=batch.id,
@@ -290,5 +296,3 @@ def _file_findings(batch: Batch, sample: Sample, label: str, path: str, measurem
         )
         for i, warning in enumerate(measurement.warnings)
     ]
-
-

@@ -36,7 +36,7 @@ class Context:
         """Name a method with all its parameters."""
         return MethodRef(name=name, version=self.version, parameters=dict(parameters), citation=citation)
 
-    def finding(
+    def finding(  # noqa: PLR0913 - the fields of a Finding, less those of the context
         self,
         topic: str,
         key: str,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from vesicula.assess.context import Context
 from vesicula.core.estimate import Estimate
 from vesicula.core.finding import Citation, Criterion, Finding, Verdict, judge
-from vesicula.core.format import format_estimate, format_limit, format_number, format_with_unit
+from vesicula.core.format import format_estimate, format_limit, format_with_unit
 from vesicula.core.measurement import SizeMeasurement, TableMeasurement
 from vesicula.core.reference import purity_bands, validity_rules
 from vesicula.core.study import Assay, ReleaseCriterion, Sample
@@ -70,7 +70,12 @@ def _rule_finding(context: Context, rule: str, group: Sequence[RuleResult]) -> F
     name = first.quantity.replace("_", " ")
     if rule.startswith("vendor:"):
         return context.finding(
-            "validity", rule, name[:1].upper() + name[1:], _remarks(group), verdict, citations=(first.citation,),
+            "validity",
+            rule,
+            name[:1].upper() + name[1:],
+            _remarks(group),
+            verdict,
+            citations=(first.citation,),
             method=context.method("nta.vendor_flags", {}),
         )
     limits = _limits(first.low, first.high, first.unit)
@@ -106,7 +111,11 @@ def _rule_statement(
     span = show(low, unit) if low == high else f"{show(low, '')} to {show(high, unit)}"
     if not broken:
         return f"{span}, within the limit: {limits}."
-    where = f" in {len(broken)} of {len(group)} captures ({', '.join(r.capture for r in broken)})" if broken[0].capture else ""
+    where = (
+        f" in {len(broken)} of {len(group)} captures ({', '.join(r.capture for r in broken)})"
+        if broken[0].capture
+        else ""
+    )
     return f"{span}; outside the limit ({limits}){where}. {group[0].text}"
 
 
@@ -144,8 +153,10 @@ def purity_findings(context: Context, concentration: Estimate | None, sample: Sa
         findings.append(_plain_ratio(context, "Particles per microgram of lipid", ratio, LIPID_ASSAY))
     if sample.protein is not None and sample.lipid is not None:
         ratio = protein_to_lipid(
-            sample.protein.concentration_ug_per_ml, sample.protein.sd_ug_per_ml,
-            sample.lipid.concentration_ug_per_ml, sample.lipid.sd_ug_per_ml,
+            sample.protein.concentration_ug_per_ml,
+            sample.protein.sd_ug_per_ml,
+            sample.lipid.concentration_ug_per_ml,
+            sample.lipid.sd_ug_per_ml,
         )
         findings.append(_plain_ratio(context, "Protein per lipid, by mass", ratio, PROTEIN_TO_LIPID))
     return findings
@@ -168,20 +179,29 @@ def _protein_purity(context: Context, concentration: Estimate | None, protein: A
     title = "Particles per microgram of protein"
     missing = [
         what
-        for what, absent in (("a protein assay", protein is None), ("the concentration of the sample", concentration is None))
+        for what, absent in (
+            ("a protein assay", protein is None),
+            ("the concentration of the sample", concentration is None),
+        )
         if absent
     ]
     if protein is None or concentration is None:
         return context.finding(
-            "purity", "particles_per_ug_protein", title, f"Not measured: {' and '.join(missing)} is missing.",
-            Verdict.NOT_MEASURED, headline=True,
+            "purity",
+            "particles_per_ug_protein",
+            title,
+            f"Not measured: {' and '.join(missing)} is missing.",
+            Verdict.NOT_MEASURED,
+            headline=True,
         )
     ratio = particles_per_ug(concentration, protein.concentration_ug_per_ml, protein.sd_ug_per_ml)
     place = band(ratio, purity_bands())
     high = purity_bands()[-1]
     criterion = Criterion(
         text=f"band '{high.label}': at least {format_limit(high.low_per_ug, '/µg')}",
-        low=high.low_per_ug, high=None, source=high.citation,
+        low=high.low_per_ug,
+        high=None,
+        source=high.citation,
     )
     return context.finding(
         "purity",
@@ -194,8 +214,11 @@ def _protein_purity(context: Context, concentration: Estimate | None, protein: A
         criterion=criterion,
         method=context.method(
             "identity.particles_per_ug_protein",
-            {"protein_ug_per_ml": protein.concentration_ug_per_ml, "protein_sd_ug_per_ml": protein.sd_ug_per_ml or 0.0,
-             "assay": protein.method or "not stated"},
+            {
+                "protein_ug_per_ml": protein.concentration_ug_per_ml,
+                "protein_sd_ug_per_ml": protein.sd_ug_per_ml or 0.0,
+                "assay": protein.method or "not stated",
+            },
             MOVER,
         ),
         citations=place.citations,
@@ -207,7 +230,9 @@ def _protein_purity(context: Context, concentration: Estimate | None, protein: A
 REVIEWS = {
     "A": Citation(text="Aldoghachi et al. 2023, J Chin Med Assoc 86:356-365", doi="10.1097/JCMA.0000000000000899"),
     "B": Citation(text="Hassanzadeh et al. 2021, Stem Cell Res Ther 12", note="review B of the evidence tables"),
-    "MISEV2023": Citation(text="Welsh et al. 2024 (MISEV2023), J Extracell Vesicles 13:e12404", doi="10.1002/jev2.12404"),
+    "MISEV2023": Citation(
+        text="Welsh et al. 2024 (MISEV2023), J Extracell Vesicles 13:e12404", doi="10.1002/jev2.12404"
+    ),
 }
 """Sources of the class definitions, by the key that the tables in data/ use."""
 
@@ -249,16 +274,24 @@ def _class_finding(context: Context, f: ClassFraction, parameters: Mapping[str, 
         "Size alone does not show a particle's origin.",
         Verdict.NOT_JUDGED,
         estimate=share,
-        criterion=Criterion(text=bounds, low=f.low_nm, high=f.high_nm if f.high_nm < float("inf") else None,
-                            source=dataclasses.replace(source, note=f.location)),
+        criterion=Criterion(
+            text=bounds,
+            low=f.low_nm,
+            high=f.high_nm if f.high_nm < float("inf") else None,
+            source=dataclasses.replace(source, note=f.location),
+        ),
         method=context.method("nta.class_fraction", {**parameters, "low_nm": f.low_nm}),
     )
 
 
 def _percent(e: Estimate) -> Estimate:
     return dataclasses.replace(
-        e, value=100 * e.value, unit="%", low=None if e.low is None else 100 * e.low,
-        high=None if e.high is None else 100 * e.high, quantity="class_fraction_percent",
+        e,
+        value=100 * e.value,
+        unit="%",
+        low=None if e.low is None else 100 * e.low,
+        high=None if e.high is None else 100 * e.high,
+        quantity="class_fraction_percent",
     )
 
 
@@ -275,8 +308,11 @@ def _disagreements(context: Context, fractions: Sequence[ClassFraction]) -> list
             )
             found.append(
                 context.finding(
-                    "vesicle-class", f"disagreement/{name}", f"Definitions of the {name} disagree",
-                    f"The same particles: {each}.", Verdict.WARNING,
+                    "vesicle-class",
+                    f"disagreement/{name}",
+                    f"Definitions of the {name} disagree",
+                    f"The same particles: {each}.",
+                    Verdict.WARNING,
                     citations=tuple(REVIEWS[f.review] for f in group),
                 )
             )
@@ -321,12 +357,21 @@ def _release(
     title = titles.get(limit.quantity, limit.quantity)
     unit = estimate.unit if estimate else ""
     text = _limits(limit.min, limit.max, unit)
-    criterion = Criterion(text=text, low=limit.min, high=limit.max, source=Citation(text=limit.source, note="set in study.yaml"))
+    criterion = Criterion(
+        text=text, low=limit.min, high=limit.max, source=Citation(text=limit.source, note="set in study.yaml")
+    )
     if estimate is None:
         statement, verdict = f"{title} is not known, so the limit ({text}) cannot be judged.", Verdict.NOT_MEASURED
     else:
         statement, verdict = f"{title} {format_estimate(estimate)}; limit: {text}.", judge(estimate, criterion)
     return context.finding(
-        "release", f"{limit.quantity}/{text}", f"Release limit: {title}", statement, verdict, headline=True,
-        estimate=estimate, criterion=criterion, method=context.method("assess.release", {}),
+        "release",
+        f"{limit.quantity}/{text}",
+        f"Release limit: {title}",
+        statement,
+        verdict,
+        headline=True,
+        estimate=estimate,
+        criterion=criterion,
+        method=context.method("assess.release", {}),
     )

@@ -152,9 +152,7 @@ def _loads(base: Context, sample: Sample, entry: LoadedEntry, settings: Statisti
             positions=companion[1] if companion else None,
             classes=(*class_definitions(), *operational_definitions()),
         )
-        relabelled = tuple(
-            dataclasses.replace(d, sample=sample.id, replicate=label) for d in statistics.distributions
-        )
+        relabelled = tuple(dataclasses.replace(d, sample=sample.id, replicate=label) for d in statistics.distributions)
         loads.append(
             _Load(
                 context=dataclasses.replace(base, replicate=label, inputs=inputs),
@@ -261,7 +259,10 @@ def _load_findings(load: _Load, replicate_loads: int, settings: StatisticsSettin
         inner = dataclasses.replace(context, capture=capture.name)
         findings += [
             _quantity(
-                inner, _capture_estimate(numbers, q, settings.level), basis, settings,
+                inner,
+                _capture_estimate(numbers, q, settings.level),
+                basis,
+                settings,
                 vendor_value=vendor_value(q, capture.vendor, factor),
             )
             for q in numbers.values
@@ -299,7 +300,7 @@ def _other_findings(base: Context, entry: LoadedEntry) -> list[Finding]:
                 "zeta-potential",
                 f"zeta_potential_mv/{ref.path}",
                 "Zeta potential",
-                f"{format_with_unit(value, 'mV')}, as the vendor's software computed it from {ref.path}; not recomputed.",
+                f"{format_with_unit(value, 'mV')}, as the vendor computed it from {ref.path}; not recomputed.",
                 Verdict.NOT_JUDGED,
                 vendor_value=value,
                 estimate=Estimate(quantity="zeta_potential_mv", value=value, unit="mV", unit_of_replication="profile"),

@@ -64,8 +64,10 @@ class ResultStore:
                 Path(temporary).unlink(missing_ok=True)
                 raise
         except OSError as error:
-            raise AnalysisError(f"{self.folder}: intermediate results cannot be written: {error}. "
-                                "Free some space, or choose another folder with --work.") from error
+            raise AnalysisError(
+                f"{self.folder}: intermediate results cannot be written: {error}. "
+                "Free some space, or choose another folder with --work."
+            ) from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,8 +97,10 @@ class StoredBatches(Sequence[BatchAssessment]):
             return StoredBatches(self.store, self.keys[index])
         result = self.store.load(self.keys[index])
         if result is None:
-            raise AnalysisError(f"{self.store.path(self.keys[index])}: an intermediate result has vanished or is "
-                                "damaged. Analyse the study again.")
+            raise AnalysisError(
+                f"{self.store.path(self.keys[index])}: an intermediate result has vanished or is "
+                "damaged. Analyse the study again."
+            )
         return result
 
     def __iter__(self) -> Iterator[BatchAssessment]:

@@ -61,11 +61,13 @@ class AnalysisSettings:
         AnalysisError
             When a name or value is not one of this version.
         """
-        values = {k: None if v == "automatic" else v for k, v in parameters.get("nta", {}).items()}
+        values: dict[str, Any] = {k: None if v == "automatic" else v for k, v in parameters.get("nta", {}).items()}
         try:
             return cls(statistics=StatisticsSettings(**values))
         except TypeError as error:
-            raise AnalysisError(f"the recorded parameters are not those of this version of vesicula: {error}") from error
+            raise AnalysisError(
+                f"the recorded parameters are not those of this version of vesicula: {error}"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +190,12 @@ class Study:
 
     def _repr_html_(self) -> str:
         rows = [
-            (b.id, b.cell_source.tissue or "not stated", len(b.samples), sum(len(m.files) for s in b.samples for m in s.measurements))
+            (
+                b.id,
+                b.cell_source.tissue or "not stated",
+                len(b.samples),
+                sum(len(m.files) for s in b.samples for m in s.measurements),
+            )
             for b in self.manifest.batches
         ]
         caption = f"{self.manifest.study.title} ({self.folder})"

@@ -13,10 +13,27 @@ from vesicula.instruments.registry import read as read_file
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--reader", help="Use this reader, whatever the content looks like.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path, allow_dash=True), help="Write everything as JSON (- for standard output).")
-@click.option("--csv", "csv_folder", type=click.Path(path_type=Path, file_okay=False), help="Write each table as CSV into this folder.")
-@click.option("--parquet", "parquet_folder", type=click.Path(path_type=Path, file_okay=False), help="Write each table as Parquet into this folder.")
-def read(file: Path, reader: str | None, json_path: Path | None, csv_folder: Path | None, parquet_folder: Path | None) -> None:
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Write everything as JSON (- for standard output).",
+)
+@click.option(
+    "--csv",
+    "csv_folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write each table as CSV into this folder.",
+)
+@click.option(
+    "--parquet",
+    "parquet_folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write each table as Parquet into this folder.",
+)
+def read(
+    file: Path, reader: str | None, json_path: Path | None, csv_folder: Path | None, parquet_folder: Path | None
+) -> None:
     """Show what is in an instrument file; write it as JSON, CSV or Parquet."""
     measurement = read_file(file, reader=reader)
     if json_path is not None:

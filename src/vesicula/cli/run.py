@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from vesicula.assess.batch import TaskOutcome
 from vesicula.assess.study import Study
 from vesicula.assess.summary import verdict_rows
-from vesicula.assess.batch import TaskOutcome
 from vesicula.core.assessment import Assessment
 from vesicula.dossier.write import write as write_dossier
 from vesicula.verify import VerifyReport, verify_dossier
@@ -18,12 +18,23 @@ from vesicula.verify import VerifyReport, verify_dossier
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Where the dossier goes (default: FOLDER/dossier).")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the dossier goes (default: FOLDER/dossier).",
+)
 @click.option("--workers", type=int, help="Number of processes (default: one per processor).")
 @click.option("--cluster", metavar="ADDRESS", help="Use a Dask cluster, such as tcp://10.0.0.5:8786.")
-@click.option("--work", type=click.Path(file_okay=False, path_type=Path), help="Folder for intermediate results (default: FOLDER/.vesicula).")
+@click.option(
+    "--work",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for intermediate results (default: FOLDER/.vesicula).",
+)
 @click.option("--no-inputs", is_flag=True, help="Do not copy the input files into the dossier.")
-def run(folder: Path, output: Path | None, workers: int | None, cluster: str | None, work: Path | None, *, no_inputs: bool) -> int:
+def run(
+    folder: Path, output: Path | None, workers: int | None, cluster: str | None, work: Path | None, *, no_inputs: bool
+) -> int:
     """Analyse a study folder and write its dossier.
 
     Without a study.yaml one is written first, as by init; what it leaves open is missing from the dossier.
@@ -32,12 +43,22 @@ def run(folder: Path, output: Path | None, workers: int | None, cluster: str | N
     if not (folder / "study.yaml").exists():
         from vesicula.manifest.init import init_study
 
-        click.echo(f"No study.yaml yet: wrote {init_study(folder)} from the files. Fill it in for a fuller dossier.", err=True)
-    return analyse_and_write(folder, output or folder / "dossier", workers=workers, cluster=cluster, work=work, inputs=not no_inputs)
+        click.echo(
+            f"No study.yaml yet: wrote {init_study(folder)} from the files. Fill it in for a fuller dossier.", err=True
+        )
+    return analyse_and_write(
+        folder, output or folder / "dossier", workers=workers, cluster=cluster, work=work, inputs=not no_inputs
+    )
 
 
 def analyse_and_write(
-    folder: Path, output: Path, *, workers: int | None = None, cluster: str | None = None, work: Path | None = None, inputs: bool = True
+    folder: Path,
+    output: Path,
+    *,
+    workers: int | None = None,
+    cluster: str | None = None,
+    work: Path | None = None,
+    inputs: bool = True,
 ) -> int:
     """Analyse, write the dossier, print the verdicts.
 
@@ -68,7 +89,9 @@ def analyse_and_write(
         click.echo(f"{failed} file{'s' if failed != 1 else ''} could not be read; the dossier says why.", err=True)
     click.echo(f"Dossier: {paths.html}")
     if progress.defects:
-        click.echo(f"{progress.defects} batches met a defect of vesicula; the dossier holds the details to report.", err=True)
+        click.echo(
+            f"{progress.defects} batches met a defect of vesicula; the dossier holds the details to report.", err=True
+        )
         return 1
     return 3 if failed else 0
 
@@ -130,7 +153,11 @@ def _plain(cell: str) -> str:
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--study", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Study folder, where the dossier does not hold its inputs.")
+@click.option(
+    "--study",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Study folder, where the dossier does not hold its inputs.",
+)
 @click.option("--workers", type=int, help="Number of processes (default: one per processor).")
 def verify(folder: Path, study: Path | None, workers: int | None) -> int:
     """Recompute a dossier and say whether it still holds."""

@@ -52,4 +52,6 @@ def print_report(report: CheckReport, path: Path) -> None:
         for word in ("error", "warning", "note")
         if (n := sum(p.severity == word for p in report.problems))
     )
-    click.echo(f"{report.n_batches} batches, {report.n_samples} samples, {report.n_files} files: {counts or 'all in order'}")
+    click.echo(
+        f"{report.n_batches} batches, {report.n_samples} samples, {report.n_files} files: {counts or 'all in order'}"
+    )

@@ -162,15 +162,17 @@ def findings_table(findings: Any) -> pl.DataFrame:  # noqa: ANN401 - any iterabl
     Returns
     -------
     polars.DataFrame
-        Columns: id, batch, sample, replicate, capture, topic, title, statement, verdict, headline, quantity, value, unit,
-        low, high, level, n, unit_of_replication, carries, vendor_value, criterion, criterion_source, method,
+        Columns: id, batch, sample, replicate, capture, topic, title, statement, verdict, headline, quantity, value,
+        unit, low, high, level, n, unit_of_replication, carries, vendor_value, criterion, criterion_source, method,
         input_sha256.
     """
     return pl.DataFrame([_finding_row(f) for f in findings], schema=FINDING_SCHEMA, orient="row")
 
 
 FINDING_SCHEMA: dict[str, Any] = {
-    **dict.fromkeys(("id", "batch", "sample", "replicate", "capture", "topic", "title", "statement", "verdict"), pl.String),
+    **dict.fromkeys(
+        ("id", "batch", "sample", "replicate", "capture", "topic", "title", "statement", "verdict"), pl.String
+    ),
     "headline": pl.Boolean,
     "quantity": pl.String,
     "value": pl.Float64,
@@ -192,10 +194,21 @@ FINDING_SCHEMA: dict[str, Any] = {
 def _finding_row(finding: Finding) -> tuple[object, ...]:
     e, c, m = finding.estimate, finding.criterion, finding.method
     return (
-        finding.id, finding.batch, finding.sample, finding.replicate, finding.capture, finding.topic,
-        finding.title, finding.statement, finding.verdict.value, finding.headline,
-        *((e.quantity, e.value, e.unit, e.low, e.high, e.level, e.n, e.unit_of_replication, "; ".join(e.carries))
-          if e else (None,) * 9),
+        finding.id,
+        finding.batch,
+        finding.sample,
+        finding.replicate,
+        finding.capture,
+        finding.topic,
+        finding.title,
+        finding.statement,
+        finding.verdict.value,
+        finding.headline,
+        *(
+            (e.quantity, e.value, e.unit, e.low, e.high, e.level, e.n, e.unit_of_replication, "; ".join(e.carries))
+            if e
+            else (None,) * 9
+        ),
         finding.vendor_value,
         c.text if c else None,
         c.source.text if c else None,

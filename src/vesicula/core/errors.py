@@ -42,9 +42,7 @@ class UnreadableFile(VesiculaError, ValueError):
         self.expected = expected
         self.found = shorten(found)
         self.remedy = remedy
-        super().__init__(
-            f"{self.path}: {where}: expected {expected}, found {self.found}. {remedy}"
-        )
+        super().__init__(f"{self.path}: {where}: expected {expected}, found {self.found}. {remedy}")
 
     def __reduce__(self) -> tuple[object, ...]:
         """Survive the trip between processes, which keyword-only arguments would not."""
@@ -79,8 +77,9 @@ class ManifestError(VesiculaError, ValueError):
     def __init__(self, path: Path | str, problems: list[tuple[int, str]]) -> None:
         self.path = Path(path)
         self.problems = list(problems)
-        lines = "\n".join(f"{self.path}:{line}: {message}" if line else f"{self.path}: {message}"
-                          for line, message in self.problems)
+        lines = "\n".join(
+            f"{self.path}:{line}: {message}" if line else f"{self.path}: {message}" for line, message in self.problems
+        )
         super().__init__(lines)
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -244,11 +244,23 @@ class SizeMeasurement:
                 c.concentration_basis,
                 c.dilution_factor,
                 c.tracks_used,
-                *(f"{v:.1f}" if (v := c.vendor.get(f"vendor_{k}_nm")) is not None else "" for k in ("mean", "mode", "d50")),
+                *(
+                    f"{v:.1f}" if (v := c.vendor.get(f"vendor_{k}_nm")) is not None else ""
+                    for k in ("mean", "mode", "d50")
+                ),
             )
             for c in self.captures
         ]
-        columns = ("capture", "particles/mL", "of the", "dilution", "tracks", "vendor's mean / nm", "mode / nm", "D50 / nm")
+        columns = (
+            "capture",
+            "particles/mL",
+            "of the",
+            "dilution",
+            "tracks",
+            "vendor's mean / nm",
+            "mode / nm",
+            "D50 / nm",
+        )
         return table_html(columns, rows, caption=_caption(self))
 
 

@@ -25,7 +25,9 @@ def table_html(columns: Sequence[str], rows: Iterable[Sequence[object]], *, capt
     """
     head = "".join(f"<th style='text-align:left'>{escape(c)}</th>" for c in columns)
     body = "".join(
-        "<tr>" + "".join(f"<td style='text-align:left'>{escape('' if c is None else str(c))}</td>" for c in row) + "</tr>"
+        "<tr>"
+        + "".join(f"<td style='text-align:left'>{escape('' if c is None else str(c))}</td>" for c in row)
+        + "</tr>"
         for row in rows
     )
     return f"<p>{escape(caption)}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -22,19 +22,56 @@ INSTRUMENTS = ("NanoSight", "ZetaView", "any")
 SEVERITIES = ("warning", "note")
 
 VALIDITY_COLUMNS = (
-    "id", "instrument", "quantity", "low", "high", "unit", "severity", "text", "source", "doi", "url_or_page",
-    "checked", "quote_hint",
+    "id",
+    "instrument",
+    "quantity",
+    "low",
+    "high",
+    "unit",
+    "severity",
+    "text",
+    "source",
+    "doi",
+    "url_or_page",
+    "checked",
+    "quote_hint",
 )
 PURITY_COLUMNS = (
-    "id", "label", "low_per_ug", "high_per_ug", "low_included", "high_included", "text", "source", "doi",
-    "url_or_page", "checked", "quote_hint",
+    "id",
+    "label",
+    "low_per_ug",
+    "high_per_ug",
+    "low_included",
+    "high_included",
+    "text",
+    "source",
+    "doi",
+    "url_or_page",
+    "checked",
+    "quote_hint",
 )
 CLASS_COLUMNS = (
-    "review", "location", "class", "size_min_nm", "size_max_nm", "shape", "origin", "markers", "content",
+    "review",
+    "location",
+    "class",
+    "size_min_nm",
+    "size_max_nm",
+    "shape",
+    "origin",
+    "markers",
+    "content",
     "notes",
 )
 OPERATIONAL_COLUMNS = (
-    "name", "low_nm", "high_nm", "status", "source", "doi", "url_or_page", "checked", "notes",
+    "name",
+    "low_nm",
+    "high_nm",
+    "status",
+    "source",
+    "doi",
+    "url_or_page",
+    "checked",
+    "notes",
 )
 
 REMEDY = "The tables ship with vesicula: install it again, or correct the row."
@@ -296,10 +333,17 @@ def parse_class_definitions(text: str, *, name: str = "ev_classes.csv") -> tuple
         if low >= high:
             raise row.error("size_max_nm", "a diameter above size_min_nm")
         review, label = row.filled("review"), row.filled("class")
-        found.append(ClassDefinition(
-            id=f"{review}:{label}", review=review, location=row.filled("location"), name=label,
-            low_nm=low, high_nm=high, notes=row.cell("notes"),
-        ))
+        found.append(
+            ClassDefinition(
+                id=f"{review}:{label}",
+                review=review,
+                location=row.filled("location"),
+                name=label,
+                low_nm=low,
+                high_nm=high,
+                notes=row.cell("notes"),
+            )
+        )
     _refuse_repeated_classes(rows, found, "class")
     return tuple(found)
 
@@ -334,10 +378,17 @@ def parse_operational(text: str, *, name: str = "ev_classes_operational.csv") ->
         if (stated_low is None and stated_high is None) or low >= high:
             raise row.error("high_nm", "at least one end, the upper above the lower")
         label = row.filled("name")
-        found.append(ClassDefinition(
-            id=f"MISEV2023:{label}", review="MISEV2023", location=row.filled("source"), name=label,
-            low_nm=low, high_nm=high, notes=row.cell("notes"),
-        ))
+        found.append(
+            ClassDefinition(
+                id=f"MISEV2023:{label}",
+                review="MISEV2023",
+                location=row.filled("source"),
+                name=label,
+                low_nm=low,
+                high_nm=high,
+                notes=row.cell("notes"),
+            )
+        )
     _refuse_repeated_classes(rows, found, "name")
     return tuple(found)
 
@@ -351,8 +402,13 @@ class _Row:
     cells: dict[str, str]
 
     def error(self, column: str, expected: str) -> UnreadableFile:
-        return UnreadableFile(f"vesicula/data/{self.table}", where=f"line {self.line}, column {column}",
-                              expected=expected, found=repr(self.cells[column]), remedy=REMEDY)
+        return UnreadableFile(
+            f"vesicula/data/{self.table}",
+            where=f"line {self.line}, column {column}",
+            expected=expected,
+            found=repr(self.cells[column]),
+            remedy=REMEDY,
+        )
 
     def cell(self, column: str) -> str:
         return self.cells[column].strip()
@@ -400,8 +456,9 @@ def _read(name: str) -> str:
     try:
         return files("vesicula.data").joinpath(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableFile(f"vesicula/data/{name}", where="whole file", expected="a table in UTF-8",
-                             found=str(error), remedy=REMEDY) from error
+        raise UnreadableFile(
+            f"vesicula/data/{name}", where="whole file", expected="a table in UTF-8", found=str(error), remedy=REMEDY
+        ) from error
 
 
 def _rows(text: str, name: str, columns: tuple[str, ...], delimiter: str) -> list[_Row]:
@@ -428,8 +485,7 @@ def _rows(text: str, name: str, columns: tuple[str, ...], delimiter: str) -> lis
 
 
 def _table_error(name: str, line: int, expected: str, found: str) -> UnreadableFile:
-    return UnreadableFile(f"vesicula/data/{name}", where=f"line {line}", expected=expected, found=found,
-                          remedy=REMEDY)
+    return UnreadableFile(f"vesicula/data/{name}", where=f"line {line}", expected=expected, found=found, remedy=REMEDY)
 
 
 def _refuse_duplicates(rows: list[_Row], column: str) -> None:

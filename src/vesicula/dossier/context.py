@@ -29,6 +29,7 @@ from vesicula.figures import size_distribution
 FILE_KINDS = {"read": "met", "empty": "warning", "unreadable": "not-met", "not used": "not-judged"}
 MATRIX_TOPICS = ("size", "concentration")
 BEFORE_MATRIX = ("release", *MATRIX_TOPICS)
+ATTENTION = (Verdict.NOT_MET, Verdict.UNDECIDED, Verdict.NOT_MEASURED, Verdict.WARNING, Verdict.MET)
 Anchored = tuple[str, Finding]
 
 
@@ -113,20 +114,38 @@ def verdict_card(batch: BatchAssessment, anchor: str, anchored: Sequence[Anchore
     source = batch.description.get("cell_source")
     tissue = source.get("tissue") if isinstance(source, Mapping) else None
     name = batch.description.get("name")
+    judged = [(a, f) for a, f in anchored if f.headline and f.verdict is not Verdict.NOT_JUDGED]
     return VerdictCard(
         anchor=anchor,
         batch=batch.batch,
         subtitle=", ".join(plain(p) for p in (name, tissue) if p),
-        lines=tuple(_headline(a, f) for a, f in anchored if f.headline),
+        summary=_summary([f.verdict for _, f in anchored if f.headline]),
+        lines=tuple(_headline(a, f) for a, f in sorted(judged, key=lambda pair: ATTENTION.index(pair[1].verdict))),
+        numbers=tuple(_headline(a, f) for a, f in anchored if f.headline and f.verdict is Verdict.NOT_JUDGED),
         counts=verdict_counts(batch),
         files=", ".join(files),
     )
 
 
+def _summary(verdicts: Sequence[Verdict]) -> str:
+    """Count headline verdicts in one phrase, such as ``"1 of 2 criteria met, 1 undecided"``."""
+    criteria = [v for v in verdicts if v in (Verdict.MET, Verdict.NOT_MET, Verdict.UNDECIDED)]
+    parts = []
+    if criteria:
+        noun = "criterion" if len(criteria) == 1 else "criteria"
+        parts.append(f"{criteria.count(Verdict.MET)} of {len(criteria)} {noun} met")
+    for verdict in (Verdict.NOT_MET, Verdict.UNDECIDED, Verdict.NOT_MEASURED):
+        if verdict in verdicts:
+            parts.append(f"{verdicts.count(verdict)} {verdict.value}")
+    if Verdict.WARNING in verdicts:
+        parts.append(count_text(verdicts.count(Verdict.WARNING), "warning"))
+    text = ", ".join(parts) or "no criterion set"
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def verdict_counts(batch: BatchAssessment) -> tuple[tuple[str, str, int], ...]:
-    """Count the verdicts of a batch, those that concern a reader first."""
-    order = (Verdict.NOT_MET, Verdict.UNDECIDED, Verdict.WARNING, Verdict.NOT_MEASURED, Verdict.MET, Verdict.NOT_JUDGED)
-    counted = ((v, batch.count(v)) for v in order)
+    """Count the verdicts of a batch, those that concern a reader first; what is not judged has no verdict to count."""
+    counted = ((v, batch.count(v)) for v in ATTENTION)
     return tuple((v.value, KINDS[v], n) for v, n in counted if n)
 
 

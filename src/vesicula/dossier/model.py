@@ -255,13 +255,31 @@ class Headline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictCard:
-    """The short verdict on a batch."""
+    """The short verdict on a batch.
+
+    Parameters
+    ----------
+    anchor, batch, subtitle : str
+        The batch, and what it is.
+    summary : str
+        Its headline verdicts, counted, in one phrase.
+    lines : tuple of Headline
+        Headlines with a verdict, those that need attention first.
+    numbers : tuple of Headline
+        Headlines without one.
+    counts : tuple of (str, str, int)
+        Verdict, kind and number over all its findings, apart from those not judged.
+    files : str
+        What became of its files.
+    """
 
     anchor: str
     batch: str
     subtitle: str
+    summary: str
     lines: tuple[Headline, ...]
-    counts: tuple[tuple[str, str, int], ...]  # verdict, kind, number
+    numbers: tuple[Headline, ...]
+    counts: tuple[tuple[str, str, int], ...]
     files: str
 
 

@@ -101,8 +101,8 @@ def measurement_text(measurement: Measurement) -> str:
         Many lines, no line end after the last.
     """
     head = [
-        f"{measurement.source.name}: {measurement.kind.replace('_', ' ')} ({measurement.instrument}, "
-        f"{measurement.software or 'version not stated'})",
+        f"{measurement.source.name}: {measurement.kind.replace('_', ' ')}",
+        f"{measurement.instrument}, {measurement.software or 'version not stated'}",
         f"reader {measurement.reader}, {measurement.source.size_bytes} bytes, sha256 {measurement.source.sha256}",
         *(f"warning: {w.message}{f' ({w.where})' if w.where else ''}" for w in measurement.warnings),
         "",
@@ -138,7 +138,11 @@ def _capture_row(capture: Capture) -> dict[str, str]:
 
 def _table_lines(table: pl.DataFrame) -> list[str]:
     with pl.Config(
-        tbl_rows=40, tbl_cols=12, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_width_chars=160,
+        tbl_rows=40,
+        tbl_cols=12,
+        tbl_hide_dataframe_shape=True,
+        tbl_hide_column_data_types=True,
+        tbl_width_chars=160,
         fmt_str_lengths=60,
     ):
         return str(table).splitlines()

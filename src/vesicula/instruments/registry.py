@@ -62,8 +62,13 @@ def head_of(path: Path) -> Head:
             data = stream.read(HEAD_BYTES)
         size = path.stat().st_size
     except OSError as error:
-        raise UnreadableFile(path, where="whole file", expected="a file that can be opened", found=str(error),
-                             remedy="Check that it exists and that you may read it.") from error
+        raise UnreadableFile(
+            path,
+            where="whole file",
+            expected="a file that can be opened",
+            found=str(error),
+            remedy="Check that it exists and that you may read it.",
+        ) from error
     text, _ = decode(data)
     return Head(name=path.name, size_bytes=size, data=data, text="" if "\x00" in text else text)
 
@@ -94,12 +99,21 @@ def recognise(path: Path) -> Reader:
         return matches[0]
     names = ", ".join(r.name for r in (matches or readers().values()))
     if matches:
-        raise AmbiguousFormat(path, where="beginning of file", expected="one known format", found=f"several: {names}",
-                              remedy="Name the reader to use: reader=... or --reader.")
+        raise AmbiguousFormat(
+            path,
+            where="beginning of file",
+            expected="one known format",
+            found=f"several: {names}",
+            remedy="Name the reader to use: reader=... or --reader.",
+        )
     first_line = head.text.lstrip("\ufeff").split("\n", 1)[0] if head.text else "binary data"
-    raise UnknownFormat(path, where="beginning of file", expected=f"one of the formats {names}",
-                        found=first_line or "an empty file",
-                        remedy="Export from the instrument's software in one of these formats, unchanged.")
+    raise UnknownFormat(
+        path,
+        where="beginning of file",
+        expected=f"one of the formats {names}",
+        found=first_line or "an empty file",
+        remedy="Export from the instrument's software in one of these formats, unchanged.",
+    )
 
 
 def read(path: Path | str, *, reader: str | None = None) -> Measurement:

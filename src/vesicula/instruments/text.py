@@ -26,7 +26,7 @@ _BOMS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextFile:
-    """A whole text file in memory.
+    r"""A whole text file in memory.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class TextFile:
     source : SourceFile
         Name, hash and size.
     text : str
-        Content, with line ends normalised to ``\\n``.
+        Content, with line ends normalised to ``\n``.
     encoding : str
         Encoding that was used.
     """
@@ -68,24 +68,45 @@ def load_text(path: Path, *, max_bytes: int = MAX_BYTES) -> TextFile:
     """
     try:
         if not path.is_file():
-            raise UnreadableFile(path, where="whole file", expected="a regular file", found="none there",
-                                 remedy="Check the path.")
+            raise UnreadableFile(
+                path, where="whole file", expected="a regular file", found="none there", remedy="Check the path."
+            )
         size = path.stat().st_size
         if size > max_bytes:
-            raise UnreadableFile(path, where="whole file", expected=f"at most {max_bytes} bytes", found=f"{size} bytes",
-                                 remedy="Export the summary rather than raw video or image data.")
+            raise UnreadableFile(
+                path,
+                where="whole file",
+                expected=f"at most {max_bytes} bytes",
+                found=f"{size} bytes",
+                remedy="Export the summary rather than raw video or image data.",
+            )
         data = path.read_bytes()
     except OSError as error:
-        raise UnreadableFile(path, where="whole file", expected="a file that can be opened", found=str(error),
-                             remedy="Check that it exists and that you may read it.") from error
+        raise UnreadableFile(
+            path,
+            where="whole file",
+            expected="a file that can be opened",
+            found=str(error),
+            remedy="Check that it exists and that you may read it.",
+        ) from error
     source = SourceFile(name=path.name, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
     if not data.strip():
-        raise UnreadableFile(path, where="whole file", expected="an instrument export", found="an empty file",
-                             remedy="Export it again from the instrument's software.")
+        raise UnreadableFile(
+            path,
+            where="whole file",
+            expected="an instrument export",
+            found="an empty file",
+            remedy="Export it again from the instrument's software.",
+        )
     text, encoding = decode(data)
     if "\x00" in text[:4096] or not text.strip():
-        raise UnreadableFile(path, where="whole file", expected="text", found="binary data",
-                             remedy="Export it as text or CSV from the instrument's software.")
+        raise UnreadableFile(
+            path,
+            where="whole file",
+            expected="text",
+            found="binary data",
+            remedy="Export it as text or CSV from the instrument's software.",
+        )
     return TextFile(path=path, source=source, encoding=encoding, text=text.replace("\r\n", "\n").replace("\r", "\n"))
 
 

@@ -213,7 +213,7 @@ def _conflict(line: int, stated: float, recorded: float, path: str) -> Problem:
     message = f"dilution_factor is {stated:g} here, but the file {shorten(path)!r} records {recorded:g}"
     if recorded == 1:
         # 1 is also what the instrument's software stands at when nobody entered a dilution.
-        return warning(line, message, "If none was entered at the instrument, this is in order; else correct it")
+        return warning(line, message, "In order if none was entered at the instrument; else correct it")
     return error(line, message, "Find out which is right, and correct it here or export the file again")
 
 

@@ -270,7 +270,8 @@ def _unfilled(tree: Node) -> list[Problem]:
     while stack:
         line, node = stack.pop()
         if isinstance(node.value, dict):
-            stack += [(node.key_lines[key], child) for key, child in node.value.items()]
+            stack += [(node.key_lines[key], child) for key, child in node.value.items()
+                      if key not in {"files", "ignore"}]
         elif isinstance(node.value, list):
             stack += [(child.line, child) for child in node.value]
         elif isinstance(node.value, str) and re.fullmatch(r"(?i)\W*fill[ _-]in\W*", node.value):

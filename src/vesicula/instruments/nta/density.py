@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from vesicula.core.estimate import Distribution, Peak
-from vesicula.instruments.nta.statistics import fraction_between, percentile
+from vesicula.instruments.nta.statistics import Histogram, fraction_between, percentile
 
 if TYPE_CHECKING:
     from vesicula.core.measurement import FloatArray
@@ -170,7 +170,7 @@ def contrast_error(h: Histogram, a_nm: float, b_nm: float, bandwidth_nm: float) 
     if h.n is None:
         return float("inf")
     k = _kernel(h.centres_nm, a_nm, bandwidth_nm) - _kernel(h.centres_nm, b_nm, bandwidth_nm)
-    variance = h.probability @ k**2 - (h.probability @ k) ** 2
+    variance = float(h.probability @ k**2 - (h.probability @ k) ** 2)
     return float(np.sqrt(max(variance, 0.0) / h.n))
 
 
@@ -238,52 +238,101 @@ def find_peaks(
         beside it (scipy's prominence) by `peak_significance_z` standard errors. Valleys of a significant peak are
         those towards the neighbouring significant peaks, so that their fractions add up to 1.
     """
-    from scipy.signal import find_peaks as local_maxima
-
     padded = np.concatenate(([0.0], density.density_per_nm, [0.0]))
     top = float(padded.max())
-    index, found = local_maxima(padded, prominence=settings.peak_min_prominence * top)
-    if index.size == 0:  # pragma: no cover - a padded positive curve has a maximum
-        return ()
+    maxima = local_maxima(padded, settings.peak_min_prominence * top)
+    index = [m.index for m in maxima]
     highest = int(np.argmax(padded[index]))
-    significant = np.zeros(index.size, dtype=bool)
-    significant[highest] = True
     x = np.concatenate(([density.diameter_nm[0]], density.diameter_nm, [density.diameter_nm[-1]]))
-    for i, (at, left, right) in enumerate(zip(index, found["left_bases"], found["right_bases"], strict=True)):
-        if i == highest:
-            continue
-        base = left if padded[left] > padded[right] else right
-        error = _prominence_error(h, (float(x[at]), float(x[base])), density.bandwidth_nm, capture_shapes)
-        significant[i] = found["prominences"][i] > settings.peak_significance_z * error
+    significant = []
+    for i, m in enumerate(maxima):
+        error = _prominence_error(h, (x[m.index], x[m.base]), density.bandwidth_nm, capture_shapes)
+        significant.append(i == highest or m.prominence > settings.peak_significance_z * error)
     bounds = _bounds(padded, index, significant)
     return tuple(
-        _peak(h, (x, padded), int(at), (float(x[low]), float(x[high])), (float(prominence / top), bool(sure)))
-        for at, (low, high), prominence, sure in zip(index, bounds, found["prominences"], significant, strict=True)
+        _peak(h, (x, padded), m.index, (float(x[low]), float(x[high])), (m.prominence / top, sure))
+        for m, (low, high), sure in zip(maxima, bounds, significant, strict=True)
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalMaximum:
+    """One local maximum of a sequence.
+
+    Parameters
+    ----------
+    index : int
+        Its place; the middle of a plateau.
+    base : int
+        Place of the lowest point on that side on which it is higher, between the peak and the next higher value.
+    prominence : float
+        Height above that point.
+    """
+
+    index: int
+    base: int
+    prominence: float
+
+
+def local_maxima(y: FloatArray, least_prominence: float) -> list[LocalMaximum]:
+    """Return the local maxima of a sequence that are prominent enough.
+
+    Parameters
+    ----------
+    y : numpy.ndarray, shape (g,)
+        Values; the ends are no maxima.
+    least_prominence : float
+        Maxima less prominent are left out.
+
+    Returns
+    -------
+    list of LocalMaximum
+        In order. The definition is that of ``scipy.signal.find_peaks`` with ``prominence``, against which it is
+        tested; importing that package alone would take longer than analysing a hundred files.
+    """
+    steps = np.diff(y)
+    changes = np.flatnonzero(steps)
+    rising = steps[changes] > 0
+    turns = np.flatnonzero(rising[:-1] & ~rising[1:])
+    found = []
+    for peak in (changes[turns] + 1 + changes[turns + 1]) // 2:
+        height = y[peak]
+        if height < least_prominence:
+            continue
+        before = np.flatnonzero(y[:peak] > height)
+        after = np.flatnonzero(y[peak:] > height)
+        start = int(before[-1]) + 1 if before.size else 0
+        stop = int(peak + after[0]) if after.size else y.size
+        left = start + int(np.argmin(y[start : peak + 1]))
+        right = int(peak) + int(np.argmin(y[peak:stop]))
+        base = left if y[left] > y[right] else right
+        if height - y[base] >= least_prominence:
+            found.append(LocalMaximum(index=int(peak), base=base, prominence=float(height - y[base])))
+    return found
 
 
 def _prominence_error(
     h: Histogram, places: tuple[float, float], bandwidth: float, capture_shapes: FloatArray | None
 ) -> float:
+    """Return the larger of the counting and the between-capture error of the difference of two densities."""
     error = contrast_error(h, *places, bandwidth)
     if capture_shapes is None or capture_shapes.shape[0] < 2:
         return error
     k = _kernel(h.centres_nm, places[0], bandwidth) - _kernel(h.centres_nm, places[1], bandwidth)
-    between = float(np.std(capture_shapes @ k, ddof=1)) / np.sqrt(capture_shapes.shape[0])
+    between = float(np.std(capture_shapes @ k, ddof=1) / np.sqrt(capture_shapes.shape[0]))
     return max(error, between)
 
 
-def _bounds(y: FloatArray, index: FloatArray, significant: FloatArray) -> list[tuple[int, int]]:
+def _bounds(y: FloatArray, index: list[int], significant: list[bool]) -> list[tuple[int, int]]:
     """Valleys beside each peak: towards significant peaks for significant ones, towards any for the others."""
 
     def valleys(peaks: list[int]) -> list[int]:
         return [0, *(a + int(np.argmin(y[a:b])) for a, b in itertools.pairwise(peaks)), y.size - 1]
 
-    every = [int(i) for i in index]
-    sure = [i for i, s in zip(every, significant, strict=True) if s]
-    of_all, of_sure = valleys(every), valleys(sure)
+    sure = [i for i, s in zip(index, significant, strict=True) if s]
+    of_all, of_sure = valleys(index), valleys(sure)
     out = []
-    for i, at in enumerate(every):
+    for i, at in enumerate(index):
         if significant[i]:
             j = sure.index(at)
             out.append((of_sure[j], of_sure[j + 1]))
@@ -358,16 +407,26 @@ def display_grid(density: SmoothDensity, low: float, high: float, points: int) -
     return np.unique(grid)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caption:
+    """What a distribution is called and scaled to.
+
+    Parameters
+    ----------
+    label, level, basis : str
+        As in `Distribution`.
+    total_per_ml : float
+        Particles per mL that the whole distribution stands for; 1 on the basis ``"relative"``.
+    """
+
+    label: str
+    level: str
+    basis: str
+    total_per_ml: float
+
+
 def distribution(
-    h: Histogram,
-    density: SmoothDensity,
-    peaks: tuple[Peak, ...],
-    settings: StatisticsSettings,
-    *,
-    label: str,
-    level: str,
-    basis: str,
-    total_per_ml: float,
+    h: Histogram, density: SmoothDensity, peaks: tuple[Peak, ...], caption: Caption, settings: StatisticsSettings
 ) -> Distribution:
     """Lay a distribution out for figures and tables.
 
@@ -375,39 +434,37 @@ def distribution(
     ----------
     h, density, peaks
         The distribution, its kernel estimate and its peaks.
+    caption : Caption
+        Name and scale.
     settings : StatisticsSettings
         `display_points`, `display_trim`.
-    label, level, basis : str
-        As in `Distribution`.
-    total_per_ml : float
-        Particles per mL that the whole distribution stands for; 1 on the basis ``"relative"``.
 
     Returns
     -------
     Distribution
         Occupied bins only, numbers rounded to 6 significant digits.
     """
-    keep = np.flatnonzero(
-        (h.cumulative[1:] > settings.display_trim) & (h.cumulative[:-1] < 1 - settings.display_trim)
-    )
+    trim = settings.display_trim
+    keep = np.flatnonzero((h.cumulative[1:] > trim) & (h.cumulative[:-1] < 1 - trim))
     first, last = int(keep[0]), int(keep[-1]) + 1
     edges = h.edges_nm[first : last + 1]
-    binned = h.probability[first:last] / np.diff(edges) * total_per_ml
+    binned = h.probability[first:last] / np.diff(edges) * caption.total_per_ml
     low = max(0.0, float(edges[0]) - 3 * density.bandwidth_nm)
     high = float(edges[-1]) + 3 * density.bandwidth_nm
     grid = compact(display_grid(density, low, high, settings.display_points))
-    curve = np.interp(grid, density.diameter_nm, density.density_per_nm) * total_per_ml
+    curve = np.interp(grid, density.diameter_nm, density.density_per_nm) * caption.total_per_ml
+    bounds = compact(edges)
     return Distribution(
-        label=label,
-        level=level,
+        label=caption.label,
+        level=caption.level,
         sample="",
         replicate="",
-        basis=basis,
-        bin_low_nm=compact(edges[:-1]),
-        bin_high_nm=compact(edges[1:]),
+        basis=caption.basis,
+        bin_low_nm=bounds[:-1],
+        bin_high_nm=bounds[1:],
         concentration_per_ml_per_nm=compact(binned),
         smoothed_diameter_nm=grid,
         smoothed_per_ml_per_nm=compact(curve),
-        bandwidth_nm=compact(np.array([density.bandwidth_nm]))[0],
+        bandwidth_nm=float(f"{density.bandwidth_nm:.6g}"),
         peaks=peaks,
     )

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vesicula.core.errors import AnalysisError
 from vesicula.core.estimate import Distribution, Estimate, Peak
+from vesicula.core.reference import ClassDefinition
 from vesicula.instruments.nta.density import (
+    Caption,
     SmoothDensity,
     automatic_bandwidth,
     distribution,
@@ -38,7 +41,6 @@ from vesicula.instruments.nta.results import (
     UNITS,
     Basis,
     CaptureStatistics,
-    ClassDefinition,
     ClassFraction,
     MeasurementStatistics,
     SampleStatistics,
@@ -136,8 +138,9 @@ def analyse_measurement(
     Raises
     ------
     AnalysisError
-        When `positions` is not a table of positions.
+        When `positions` is not a table of positions, or a class does not enclose a range.
     """
+    _check_classes(classes)
     kept = [c for c in m.captures if not c.is_empty]
     dilution = _resolve_dilution(kept, dilution_factor)
     analysed = [
@@ -175,6 +178,14 @@ def analyse_measurement(
         n_tracks=_total_tracks([a.statistics.n_tracks for a in analysed]),
         notes=tuple(notes),
     )
+
+
+def _check_classes(classes: Sequence[ClassDefinition]) -> None:
+    for c in classes:
+        if not 0 <= c.low_nm < c.high_nm:
+            raise AnalysisError(
+                f"class {c.id!r}: expected 0 <= low_nm < high_nm, found {c.low_nm:g} and {c.high_nm:g}; correct it"
+            )
 
 
 def _count(n: int, noun: str) -> str:
@@ -342,7 +353,8 @@ def _class_fraction(
 def _scale_sensitivity(density: SmoothDensity, low_nm: float, high_nm: float) -> float:
     """Change of the share between two bounds per unit of ln(size scale)."""
     low, high = np.interp([low_nm, high_nm], density.diameter_nm, density.density_per_nm, left=0.0, right=0.0)
-    return float(low * low_nm - high * high_nm)
+    change = low * low_nm
+    return float(change - high * high_nm if high > 0 else change)  # an open upper end has no density, times infinity
 
 
 # --- distributions ---------------------------------------------------------------------------------------------
@@ -388,9 +400,8 @@ def _pool_distribution(analysed: Sequence[_Analysed], settings: StatisticsSettin
 
 
 def _lay_out(a: _Analysed, label: str, level: str, basis: Basis, settings: StatisticsSettings) -> Distribution:
-    return distribution(
-        a.histogram, a.density, a.peaks, settings, label=label, level=level, basis=basis, total_per_ml=a.total_per_ml
-    )
+    caption = Caption(label=label, level=level, basis=basis, total_per_ml=a.total_per_ml)
+    return distribution(a.histogram, a.density, a.peaks, caption, settings)
 
 
 # --- notes -----------------------------------------------------------------------------------------------------
@@ -465,9 +476,10 @@ def analyse_sample(
     if basis == "relative" and any("concentration_per_ml" in r.estimates for r in kept):
         notes.append("not every replicate has a concentration of the undiluted sample: concentrations are not pooled")
     shared = [
-        q for q in QUANTITIES if all(q in r.estimates for r in kept) and (basis == "sample" or q in UNITS
-                                                                          and q != "concentration_per_ml")
-    ]  # fmt: skip
+        q
+        for q in QUANTITIES
+        if all(q in r.estimates for r in kept) and (basis == "sample" or q != "concentration_per_ml")
+    ]
     estimates = {
         q: pool(
             q,
@@ -510,7 +522,7 @@ def _pool_classes(kept: Sequence[MeasurementStatistics], settings: StatisticsSet
         drawn = float(np.mean([drawn_fraction(s, n) for s, n in zip(shares, counts, strict=True)]))
         definition = ClassDefinition(
             id=first.definition_id, review=first.review, location=first.location, name=first.name,
-            low_nm=first.low_nm, high_nm=first.high_nm,
+            low_nm=first.low_nm, high_nm=first.high_nm, notes="",
         )  # fmt: skip
         out.append(
             class_fraction(definition, float(shares.mean()), pooled_error(shares, errors), settings,

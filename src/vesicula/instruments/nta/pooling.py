@@ -14,7 +14,6 @@ from vesicula.core.estimate import Estimate
 from vesicula.instruments.nta.results import (
     DIAMETERS,
     UNITS,
-    ClassDefinition,
     ClassFraction,
     StatisticsSettings,
 )
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from vesicula.core.measurement import FloatArray, TableMeasurement
+    from vesicula.core.reference import ClassDefinition
 
 Units = tuple[str, tuple[str, ...]]
 """Unit of replication, and the sources of variation that its interval carries."""
@@ -52,7 +52,7 @@ def pooled_error(values: FloatArray, errors: FloatArray) -> float:
         (Roever, Knapp & Friede 2015, BMC Med Res Methodol 15:99, doi 10.1186/s12874-015-0091-1).
     """
     m = values.size
-    between = float(np.std(values, ddof=1)) / np.sqrt(m)
+    between = float(np.std(values, ddof=1) / np.sqrt(m))
     within = float(np.sqrt(np.nansum(errors**2))) / m
     return max(between, within)
 

@@ -255,7 +255,7 @@ def _video(
 def _edges(videos: list[_Video], width: float, least: float) -> FloatArray:
     """Bins of one width from 0 to at least `least` nm and beyond the largest particle."""
     largest = max([least - width, *(float(v.sizes_nm.max()) for v in videos if v.sizes_nm.size)])
-    return np.arange(int(largest // width) + 2) * width
+    return width * np.arange(int(largest // width) + 2, dtype=np.float64)
 
 
 def _nanosight_captures(videos: list[_Video], settings: NtaSimulationSettings) -> tuple[Capture, ...]:
@@ -298,18 +298,17 @@ def _zetaview_capture(videos: list[_Video], settings: NtaSimulationSettings) -> 
 def _position_table(videos: list[_Video]) -> TableMeasurement:
     rows = []
     for i, video in enumerate(videos):
-        d10, d50, d90 = (
-            np.percentile(video.sizes_nm, [10, 50, 90]).tolist() if video.sizes_nm.size else (None, None, None)
-        )
+        seen = bool(video.sizes_nm.size)
+        d10, d50, d90 = np.percentile(video.sizes_nm, [10, 50, 90]).tolist() if seen else (0.0, 1.0, 0.0)
         rows.append(
             {
                 "position": (i + 1) / (len(videos) + 1),
-                "used": bool(video.sizes_nm.size),
+                "used": seen,
                 "particles_per_frame": video.particles_per_frame,
                 "concentration_per_ml": video.concentration_per_ml,
                 "tracks": int(video.sizes_nm.size),
-                "d50_diameter_nm": d50,
-                "span": None if d50 is None else (d90 - d10) / d50,
+                "d50_diameter_nm": d50 if seen else None,
+                "span": (d90 - d10) / d50 if seen else None,
             }
         )
     schema = {"d50_diameter_nm": pl.Float64, "span": pl.Float64}

@@ -44,7 +44,7 @@ class Recovery:
     repeats : int
         Simulations.
     relative_bias : float
-        Mean estimate over truth, less 1.
+        Mean estimate over truth, less 1; NaN, as the other relative numbers, where the truth is 0.
     relative_sd : float
         Standard deviation of the estimates over truth.
     coverage : float
@@ -159,15 +159,16 @@ def _estimates(result: MeasurementStatistics | SampleStatistics) -> dict[str, Es
 
 def _compare(name: str, truth: float, estimates: list[Estimate], level: float) -> Recovery:
     values = np.array([e.value for e in estimates])
+    scale = truth if truth > 0 else float("nan")
     low = np.array([np.nan if e.low is None else e.low for e in estimates])
     high = np.array([np.nan if e.high is None else e.high for e in estimates])
     return Recovery(
         quantity=name,
         truth=truth,
         repeats=values.size,
-        relative_bias=float(values.mean() / truth - 1),
-        relative_sd=float(values.std() / truth),
+        relative_bias=float(values.mean() / scale - 1),
+        relative_sd=float(values.std() / scale),
         coverage=float(np.mean((low <= truth) & (truth <= high))),
         coverage_se=float(np.sqrt(level * (1 - level) / values.size)),
-        median_relative_width=float(np.median(high - low) / truth),
+        median_relative_width=float(np.median(high - low) / scale),
     )
