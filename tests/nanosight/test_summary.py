@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from vesicula.core.errors import UnreadableFile
 from vesicula.instruments.nta.read import nanosight
@@ -69,8 +71,14 @@ def test_nta_32_histograms(measured):
 
 def test_nta_32_conditions_flags_and_pool(measured):
     assert measured.captures[3].conditions == {
-        "temperature_c": 22.154, "viscosity_mpa_s": 0.949464, "frame_rate_per_s": 24.9825, "shutter_ms": 17.4,
-        "camera_level": 10, "frames_analysed": 749, "detection_threshold": 8, "drift_x_px_per_frame": -4.1,
+        "temperature_c": 22.154,
+        "viscosity_mpa_s": 0.949464,
+        "frame_rate_per_s": 24.9825,
+        "shutter_ms": 17.4,
+        "camera_level": 10,
+        "frames_analysed": 749,
+        "detection_threshold": 8,
+        "drift_x_px_per_frame": -4.1,
         "drift_y_px_per_frame": 0,
     }
     flags = measured.captures[0].flags
@@ -185,7 +193,9 @@ def test_line_ends(write, beads, measured, end):
 
 
 def test_remark_over_several_lines_and_lone_quotation_mark(write, beads2, measured2):
-    spread = nanosight.read(write(beads2.replace("Remarks,,", 'Remarks,"first, line\nConcentration (Particles / ml),5"', 1)))
+    spread = nanosight.read(
+        write(beads2.replace("Remarks,,", 'Remarks,"first, line\nConcentration (Particles / ml),5"', 1))
+    )
     same(spread, measured2)
     assert spread.metadata["Remarks"] == "first, line\nConcentration (Particles / ml),5"
     lone = nanosight.read(write(beads2.replace("Remarks,,", 'Remarks,"never closed,', 1)))
@@ -229,7 +239,9 @@ def test_only_other_weightings_are_refused(write, beads2):
 
 
 def test_damaged_extra_table_is_left_out(write, beads2, measured2):
-    extra = weighted(beads2, "", "Volume", "Bin centre (nm)", "Volume conc. (nm³ / ml)").replace("149", "oops")
+    extra = weighted(beads2, "", "Volume", "Bin centre (nm)", "Volume conc. (nm³ / ml)").replace(
+        "17.5,149", "17.5,oops"
+    )
     read = nanosight.read(write(beads2 + extra))
     same_numbers = [c.concentration_per_ml.sum() for c in read.captures]
     assert same_numbers == [c.concentration_per_ml.sum() for c in measured2.captures]
@@ -276,7 +288,7 @@ def test_dilution_of_some_captures(write, beads2, edit):
 
 @pytest.mark.parametrize("cell", ["ten", "-5", "0", "nan", "1e400", "1:100"])
 def test_dilution_that_says_nothing_is_refused(write, beads2, edit, cell):
-    with pytest.raises(UnreadableFile, match=r"line 44 \(Dilution factor"):
+    with pytest.raises(UnreadableFile, match=r"line 45 \(Dilution factor"):
         nanosight.read(write(edit(beads2, DILUTION, lambda c: [*c[:3], cell, *c[4:]])))
 
 
@@ -288,6 +300,21 @@ def test_missing_sections_and_unknown_version(write, beads2):
     assert codes(read) == ["unknown-version", "missing-section", "dilution-not-recorded"]
     assert "vendor_concentration_per_ml" not in read.captures[0].vendor
     assert "[Results]" in read.warnings[1].message
+
+
+@pytest.mark.parametrize("version", ["NTA 3.3 - Sample Assistant Dev Build 3.3.203", "NTA 3.2 Dev Build 3.2.16"])
+def test_versions_seen_in_real_exports_are_known(write, beads2, version):
+    read = nanosight.read(write(beads2.replace("NTA 3.4 Build 3.4.003", version)))
+    assert read.software == version
+    assert read.warnings == ()
+
+
+def test_tables_announced_but_absent(write, beads2):
+    announced = "Size distribution - Number weighting - With Percentiles,"
+    text = beads2.replace(announced, f"{announced}\nSize distribution - Surface area weighting - With Percentiles,")
+    read = nanosight.read(write(text))
+    assert codes(read) == ["truncated-table"]
+    assert "Surface area" in read.warnings[0].message
 
 
 def test_unreadable_field_is_a_warning(write, beads2, edit):
@@ -309,7 +336,7 @@ def test_captures_in_another_order_are_matched_by_name(write, beads2, edit, meas
     read = nanosight.read(write(text))
     assert codes(read) == ["capture-order"]
     assert [c.tracks_completed for c in read.captures] == [c.tracks_completed for c in measured2.captures]
-    assert [c.vendor for c in read.captures][0]["vendor_concentration_per_ml"] == 5.91e12
+    assert read.captures[0].vendor["vendor_concentration_per_ml"] == 5.91e12
 
 
 def test_empty_capture_is_no_measurement(write, beads2, keep_captures):
@@ -396,7 +423,30 @@ def test_scaled_column_and_scaled_cell(write, beads2, keep_captures):
     cell = codes(nanosight.read(write(scaled(beads2, [97], 2, 10))))
     assert cell == ["concentration-mismatch", "vendor-disagrees", "average-mismatch"]
     alone = keep_captures(beads2, [1])
-    assert codes(nanosight.read(write(scaled(alone, [97], 1, 1.2)))) == ["vendor-disagrees"]
+    assert codes(nanosight.read(write(scaled(alone, [97], 1, 1.05)))) == ["concentration-mismatch"]
+    assert codes(nanosight.read(write(scaled(alone, [97], 1, 1.2)))) == ["concentration-mismatch", "vendor-disagrees"]
+
+
+@given(row=st.integers(0, 999), column=st.integers(1, 5), value=st.integers(0, 10**13))
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_no_cell_can_be_edited_unnoticed(write, beads2, measured2, row, column, value):
+    """Whatever one cell is set to: the numbers are as before, to the vendor's rounding, or there is a warning."""
+    lines, start, _ = table_bounds(beads2)
+    cells = lines[start + row].split(",")
+    cells[column] = str(value)
+    lines[start + row] = ",".join(cells)
+    read = nanosight.read(write("\n".join(lines)))
+    change = abs(value - measured2.captures[column - 1].concentration_per_ml[row])
+    if change == 0:
+        assert codes(read) == []
+    elif change > 10:  # of five captures; their average is rounded to whole particles
+        assert "average-mismatch" in codes(read)
 
 
 @pytest.mark.parametrize("key", ["Mean", "Mode", "SD", "D10", "D50", "D90"])
@@ -442,7 +492,9 @@ def test_no_summary_no_table_and_two_tables(write, beads2):
     with pytest.raises(UnreadableFile, match="a table titled"):
         nanosight.read(write(beads2[:500]))
     with pytest.raises(UnreadableFile, match="found 2"):
-        nanosight.read(write(beads2 + weighted(beads2, "", "Number", "Bin centre (nm)", "Concentration (particles / ml)")))
+        nanosight.read(
+            write(beads2 + weighted(beads2, "", "Number", "Bin centre (nm)", "Concentration (particles / ml)"))
+        )
 
 
 def test_monstrous_files_are_refused_at_once(write, beads2):

@@ -125,7 +125,7 @@ def _on_cluster(work: Callable[[Task], Result], tasks: Sequence[Task], address: 
             client.submit(_work_chunk, work, [tasks[i] for i in chunk], pure=False): chunk
             for chunk in _chunks(len(tasks), CHUNK)
         }
-        for future in as_completed(list(futures)):
+        for future in as_completed(list(futures), loop=client.loop):
             yield from zip(futures[future], future.result(), strict=True)
             future.release()
     finally:

@@ -239,7 +239,13 @@ def _relevant(quantity: str, settings: StatisticsSettings) -> dict[str, float | 
 
 def _notes(context: Context, notes: tuple[str, ...]) -> list[Finding]:
     return [
-        context.finding("validity", f"note/{i}", "Note on the statistics", note, Verdict.WARNING)
+        context.finding(
+            "validity",
+            f"note/{i}",
+            "Note on the statistics",
+            f"{note[:1].upper()}{note[1:].rstrip('.')}.",
+            Verdict.NOT_JUDGED,
+        )
         for i, note in enumerate(notes)
     ]
 

@@ -62,7 +62,7 @@ class ReadWarning:
 
 
 def frozen(values: npt.ArrayLike) -> FloatArray:
-    """Return a read-only float64 copy of an array.
+    """Return an array as read-only float64: itself if it is that already, else a copy.
 
     Parameters
     ----------
@@ -72,11 +72,18 @@ def frozen(values: npt.ArrayLike) -> FloatArray:
     Returns
     -------
     numpy.ndarray
-        The copy, with its write flag cleared.
+        With its write flag cleared, and no one else able to write to its memory.
     """
+    if isinstance(values, np.ndarray) and values.dtype == np.float64 and _nobody_writes(values):
+        return values
     array = np.array(values, dtype=np.float64)
     array.setflags(write=False)
     return array
+
+
+def _nobody_writes(array: FloatArray) -> bool:
+    base = array.base
+    return not array.flags.writeable and (base is None or (isinstance(base, np.ndarray) and not base.flags.writeable))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -171,6 +171,7 @@ IsoDate = Annotated[str, AfterValidator(_iso_date), Field(json_schema_extra={"fo
 Text = Annotated[str, Field(min_length=1)]
 
 _PROPERTY = "additionalProperty (PropertyValue)"
+_PARAMETER = "parameterValue (PropertyValue)"
 
 
 class CellSource(_Strict):
@@ -191,7 +192,7 @@ class CellSource(_Strict):
         _about(
             "Species of the donor.",
             isa="Characteristics[Organism]",
-            schema_org="taxonomicRange",
+            schema_org=_PROPERTY,
             vocabulary="species",
             example="Homo sapiens",
         ),
@@ -201,7 +202,7 @@ class CellSource(_Strict):
         _about(
             "Donor or line, by the lab's pseudonymous code; never a name.",
             isa="Source Name",
-            schema_org="identifier",
+            schema_org=_PROPERTY,
             example="D07",
         ),
     ] = None
@@ -305,7 +306,7 @@ class CellSource(_Strict):
         ),
     ] = None
     notes: Annotated[
-        str | None, _about("Anything else about the cells.", isa="Comment[cell source]", schema_org="description")
+        str | None, _about("Anything else about the cells.", isa="Comment[cell source]", schema_org=_PROPERTY)
     ] = None
 
 
@@ -317,7 +318,7 @@ class IsolationStep(_Strict):
         _about(
             "What was done.",
             isa="Protocol REF",
-            schema_org="name",
+            schema_org=_PARAMETER,
             vocabulary="isolation_method",
             example="differential ultracentrifugation",
         ),
@@ -328,13 +329,15 @@ class IsolationStep(_Strict):
             "Relative centrifugal force, at the average radius unless details say otherwise.",
             unit="x g",
             isa="Parameter Value[relative centrifugal force]",
-            schema_org=_PROPERTY,
+            schema_org=_PARAMETER,
             example=100000,
         ),
     ] = None
     rotor: Annotated[
         str | None,
-        _about("Rotor, as its maker names it.", isa="Parameter Value[rotor]", schema_org=_PROPERTY, example="SW 32 Ti"),
+        _about(
+            "Rotor, as its maker names it.", isa="Parameter Value[rotor]", schema_org=_PARAMETER, example="SW 32 Ti"
+        ),
     ] = None
     k_factor: Annotated[
         Positive | None,
@@ -342,13 +345,13 @@ class IsolationStep(_Strict):
             "Clearing factor (k-factor) of rotor and speed.",
             unit="S h",
             isa="Parameter Value[k-factor]",
-            schema_org=_PROPERTY,
+            schema_org=_PARAMETER,
             example=204,
         ),
     ] = None
     duration_min: Annotated[
         Positive | None,
-        _about("Duration of the step.", unit="min", isa="Parameter Value[duration]", schema_org=_PROPERTY, example=70),
+        _about("Duration of the step.", unit="min", isa="Parameter Value[duration]", schema_org=_PARAMETER, example=70),
     ] = None
     temperature_c: Annotated[
         Celsius | None,
@@ -356,7 +359,7 @@ class IsolationStep(_Strict):
             "Temperature of the step.",
             unit="degree Celsius",
             isa="Parameter Value[temperature]",
-            schema_org=_PROPERTY,
+            schema_org=_PARAMETER,
             example=4,
         ),
     ] = None
@@ -366,7 +369,7 @@ class IsolationStep(_Strict):
             "Pore of a filter or membrane, or of the beads of a column.",
             unit="nm",
             isa="Parameter Value[pore size]",
-            schema_org=_PROPERTY,
+            schema_org=_PARAMETER,
             example=220,
         ),
     ] = None
@@ -375,7 +378,7 @@ class IsolationStep(_Strict):
         _about(
             "Kit, column, gradient, volumes and anything else needed to repeat the step.",
             isa="Comment[details]",
-            schema_org="description",
+            schema_org=_PARAMETER,
             example="pellet resuspended in 1 mL PBS",
         ),
     ] = None
@@ -541,7 +544,7 @@ class Batch(_Strict):
             "Day on which the isolation was finished.",
             unit="YYYY-MM-DD",
             isa="Date",
-            schema_org="dateCreated",
+            schema_org=_PROPERTY,
             example="2025-02-28",
         ),
     ] = None
@@ -551,7 +554,7 @@ class Batch(_Strict):
     ] = CellSource()
     isolation: Annotated[
         tuple[IsolationStep, ...],
-        _about("Steps of isolation, in the order done.", isa="Protocol REF", schema_org="CreateAction"),
+        _about("Steps of isolation, in the order done.", isa="Protocol REF", schema_org="LabProcess"),
     ] = ()
     storage: Annotated[
         str | None,
@@ -605,7 +608,7 @@ class Batch(_Strict):
         tuple[Sample, ...],
         Field(min_length=1),
         _about(
-            "Preparations, fractions or aliquots of this batch.", isa="Sample Name", schema_org="hasPart (BioSample)"
+            "Preparations, fractions or aliquots of this batch.", isa="Sample Name", schema_org="BioSample (isBasedOn)"
         ),
     ]
     notes: Annotated[

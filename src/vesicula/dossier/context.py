@@ -29,6 +29,9 @@ from vesicula.figures import size_distribution
 FILE_KINDS = {"read": "met", "empty": "warning", "unreadable": "not-met", "not used": "not-judged"}
 MATRIX_TOPICS = ("size", "concentration")
 BEFORE_MATRIX = ("release", *MATRIX_TOPICS)
+COMPACT_POINTS = 120
+"""Points of a curve in a large study."""
+
 ATTENTION = (Verdict.NOT_MET, Verdict.UNDECIDED, Verdict.NOT_MEASURED, Verdict.WARNING, Verdict.MET)
 Anchored = tuple[str, Finding]
 
@@ -56,8 +59,9 @@ def batch_page(batch: BatchAssessment, index: int, ledger: Ledger, *, compact: b
     anchored = [(f"{anchor}f{j + 1}", f) for j, f in enumerate(batch.findings)]
     samples = list(dict.fromkeys([*_stated_samples(batch), *(f.sample for f in batch.findings if f.sample)]))
     pages = tuple(
-        _sample_page(batch, name, f"{anchor}s{k + 1}", [(a, f) for a, f in anchored if f.sample == name], ledger,
-                     compact=compact)
+        _sample_page(
+            batch, name, f"{anchor}s{k + 1}", [(a, f) for a, f in anchored if f.sample == name], ledger, compact=compact
+        )
         for k, name in enumerate(samples)
     )
     own = [(a, f) for a, f in anchored if not f.sample]
@@ -73,7 +77,9 @@ def batch_page(batch: BatchAssessment, index: int, ledger: Ledger, *, compact: b
         samples=pages,
         files=tuple(_file_row(f) for f in batch.files),
         compact=compact,
-        left_out=_left_out(anchored, [*tables, *(t for p in pages for t in (*p.tables, *p.more_tables))]) if compact else 0,
+        left_out=_left_out(anchored, [*tables, *(t for p in pages for t in (*p.tables, *p.more_tables))])
+        if compact
+        else 0,
     )
 
 
@@ -114,14 +120,20 @@ def verdict_card(batch: BatchAssessment, anchor: str, anchored: Sequence[Anchore
     source = batch.description.get("cell_source")
     tissue = source.get("tissue") if isinstance(source, Mapping) else None
     name = batch.description.get("name")
+    several = len({f.sample for _, f in anchored if f.headline}) > 1
     judged = [(a, f) for a, f in anchored if f.headline and f.verdict is not Verdict.NOT_JUDGED]
     return VerdictCard(
         anchor=anchor,
         batch=batch.batch,
         subtitle=", ".join(plain(p) for p in (name, tissue) if p),
         summary=_summary([f.verdict for _, f in anchored if f.headline]),
-        lines=tuple(_headline(a, f) for a, f in sorted(judged, key=lambda pair: ATTENTION.index(pair[1].verdict))),
-        numbers=tuple(_headline(a, f) for a, f in anchored if f.headline and f.verdict is Verdict.NOT_JUDGED),
+        lines=tuple(
+            _headline(a, f, several=several)
+            for a, f in sorted(judged, key=lambda pair: ATTENTION.index(pair[1].verdict))
+        ),
+        numbers=tuple(
+            _headline(a, f, several=several) for a, f in anchored if f.headline and f.verdict is Verdict.NOT_JUDGED
+        ),
         counts=verdict_counts(batch),
         files=", ".join(files),
     )
@@ -134,13 +146,32 @@ def _summary(verdicts: Sequence[Verdict]) -> str:
     if criteria:
         noun = "criterion" if len(criteria) == 1 else "criteria"
         parts.append(f"{criteria.count(Verdict.MET)} of {len(criteria)} {noun} met")
-    for verdict in (Verdict.NOT_MET, Verdict.UNDECIDED, Verdict.NOT_MEASURED):
-        if verdict in verdicts:
-            parts.append(f"{verdicts.count(verdict)} {verdict.value}")
+    attention = (Verdict.NOT_MET, Verdict.UNDECIDED, Verdict.NOT_MEASURED)
+    parts += [f"{verdicts.count(v)} {v.value}" for v in attention if v in verdicts]
     if Verdict.WARNING in verdicts:
         parts.append(count_text(verdicts.count(Verdict.WARNING), "warning"))
     text = ", ".join(parts) or "no criterion set"
     return f"{text[0].upper()}{text[1:]}."
+
+
+OUTCOMES = (
+    "with a criterion not met",
+    "with a criterion undecided",
+    "with a headline not measured",
+    "with every criterion met",
+    "without a criterion",
+)
+
+
+def batch_outcome(batch: BatchAssessment) -> str:
+    """Return which of `OUTCOMES` a batch belongs to: the first that its headline findings call for."""
+    verdicts = {f.verdict for f in batch.findings if f.headline}
+    for verdict, outcome in zip(
+        (Verdict.NOT_MET, Verdict.UNDECIDED, Verdict.NOT_MEASURED, Verdict.MET), OUTCOMES, strict=False
+    ):
+        if verdict in verdicts:
+            return outcome
+    return OUTCOMES[-1]
 
 
 def verdict_counts(batch: BatchAssessment) -> tuple[tuple[str, str, int], ...]:
@@ -149,17 +180,26 @@ def verdict_counts(batch: BatchAssessment) -> tuple[tuple[str, str, int], ...]:
     return tuple((v.value, KINDS[v], n) for v, n in counted if n)
 
 
-def _headline(anchor: str, finding: Finding) -> Headline:
+def _headline(anchor: str, finding: Finding, *, several: bool) -> Headline:
     e = finding.estimate
     if e is None:
         text, detail = "", finding.statement
     else:
-        text = format_with_unit(e.value, e.unit)
-        parts = [interval_text(e) or "no interval", finding.criterion.text if finding.criterion else ""]
-        detail = "; ".join(p for p in parts if p)
-    scope = ", ".join(p for p in (finding.sample, finding.replicate, finding.capture) if p)
-    return Headline(anchor=anchor, sample=scope, title=finding.title, text=text, detail=detail,
-                    verdict=finding.verdict.value, kind=KINDS[finding.verdict])
+        text, interval = format_with_unit(e.value, e.unit), interval_text(e)
+        detail = interval or "no interval"
+        if finding.criterion:
+            level = f"{100 * e.level:g} % interval {interval}" if interval else "no interval"
+            detail = f"{level}; criterion: {finding.criterion.text}"
+    scope = ", ".join(p for p in (finding.sample if several else "", finding.replicate, finding.capture) if p)
+    return Headline(
+        anchor=anchor,
+        sample=scope,
+        title=finding.title,
+        text=text,
+        detail=detail,
+        verdict=finding.verdict.value,
+        kind=KINDS[finding.verdict],
+    )
 
 
 def _sample_page(
@@ -168,12 +208,11 @@ def _sample_page(
     stated = next(
         (s for s in _list(batch.description.get("samples")) if isinstance(s, Mapping) and str(s.get("id")) == name), {}
     )
-    in_matrix = [
-        (a, f) for a, f in findings if f.replicate and f.estimate is not None and f.topic in MATRIX_TOPICS
-    ]
+    in_matrix = [(a, f) for a, f in findings if f.replicate and f.estimate is not None and f.topic in MATRIX_TOPICS]
     taken = {a for a, _ in in_matrix}
-    tables = _tables([(a, f) for a, f in findings if a not in taken], ledger, compact=compact,
-                     vendors=_vendor_values(in_matrix))
+    tables = _tables(
+        [(a, f) for a, f in findings if a not in taken], ledger, compact=compact, vendors=_vendor_values(in_matrix)
+    )
     before = [t for t in tables if t.topic in BEFORE_MATRIX]
     return SamplePage(
         anchor=anchor,
@@ -214,7 +253,7 @@ def _tables(
 
 
 def _figure(distributions: Sequence[Distribution], anchor: str, *, compact: bool) -> FigureBlock | None:
-    figure = size_distribution(distributions, pooled_only=compact, max_points=90 if compact else 240)
+    figure = size_distribution(distributions, pooled_only=compact, max_points=COMPACT_POINTS if compact else 240)
     if figure is None:
         return None
     kinds = {t["meta"] for t in figure.spec["data"]}

@@ -69,12 +69,21 @@ def safe_join(folder: Path, relative: str) -> Path:
         When it is absolute, has ``..`` or a drive, or leads outside through a symbolic link.
     """
     pure = PurePosixPath(relative)
-    bad = pure.is_absolute() or ".." in pure.parts or not pure.parts or "\\" in relative or ":" in pure.parts[0] or any(ord(c) < 32 for c in relative)
+    bad = (
+        pure.is_absolute()
+        or ".." in pure.parts
+        or not pure.parts
+        or "\\" in relative
+        or ":" in pure.parts[0]
+        or any(ord(c) < 32 for c in relative)
+    )
     if not bad:
         full = (folder / pure).resolve()
         if full.is_relative_to(folder.resolve()):
             return full
-    raise DossierError(f"{relative!r} lies outside {folder}: only files inside it are read. Copy the file into the folder.")
+    raise DossierError(
+        f"{relative!r} lies outside {folder}: only files inside it are read. Copy the file into the folder."
+    )
 
 
 def copy_inputs(files: Iterable[InputFile], study: Path, target: Path, *, manifest_sha256: str, max_bytes: int) -> str:

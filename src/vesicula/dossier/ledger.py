@@ -68,8 +68,15 @@ class Ledger:
     def method_entries(self) -> tuple[MethodEntry, ...]:
         """Return the list of methods in order of first use."""
         return tuple(
-            MethodEntry(anchor=m.anchor, name=name, version=version, parameter_sets=tuple(m.sets),
-                        further_sets=m.further, source=m.source, used=m.used)
+            MethodEntry(
+                anchor=m.anchor,
+                name=name,
+                version=version,
+                parameter_sets=tuple(m.sets),
+                further_sets=m.further,
+                source=m.source,
+                used=m.used,
+            )
             for (name, version), m in self.methods.items()
         )
 
@@ -78,5 +85,7 @@ class Ledger:
         entries = []
         for source, uses in sorted(self.sources.values(), key=lambda pair: (pair[0].text, pair[0].doi)):
             shown = tuple(uses)[:SHOWN_USES]
-            entries.append(SourceEntry(source=source, used_for=(*shown, "and others") if len(uses) > SHOWN_USES else shown))
+            entries.append(
+                SourceEntry(source=source, used_for=(*shown, "and others") if len(uses) > SHOWN_USES else shown)
+            )
         return tuple(entries)

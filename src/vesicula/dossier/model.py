@@ -129,6 +129,8 @@ class Table:
         Those to show at once.
     quiet : tuple of Row
         Those that are as they should be, folded away.
+    common_n : str
+        How many of what, where all rows agree.
     with_vendor, with_criterion, with_scope, with_verdict, with_value : bool
         Which columns hold anything.
     interval_title : str
@@ -144,6 +146,7 @@ class Table:
     intro: str = ""
     rows: tuple[Row, ...]
     quiet: tuple[Row, ...] = ()
+    common_n: str = ""
     with_vendor: bool = False
     with_criterion: bool = False
     with_scope: bool = False
@@ -364,6 +367,7 @@ class StudyPage:
     title: str
     software: str
     lead: str
+    outcome: str
     facts: tuple[tuple[str, str], ...]
     cards: tuple[VerdictCard, ...]
     columns: tuple[OverviewColumn, ...]

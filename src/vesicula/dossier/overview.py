@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from vesicula.core.assessment import BatchAssessment
-from vesicula.core.finding import Finding
+from vesicula.core.finding import Finding, Verdict
 from vesicula.core.format import format_number
 from vesicula.dossier.context import verdict_counts
 from vesicula.dossier.model import OverviewCell, OverviewColumn, OverviewRow
@@ -16,6 +16,7 @@ from vesicula.dossier.wording import KINDS
 from vesicula.figures import Span, common_scale, strip, strip_axis
 
 MAX_COLUMNS = 5
+STRIP_WIDTH = 120
 
 
 def overview_rows(batch: BatchAssessment, anchor: str) -> tuple[list[OverviewRow], dict[str, str]]:
@@ -34,8 +35,13 @@ def overview_rows(batch: BatchAssessment, anchor: str) -> tuple[list[OverviewRow
         Rows without strips; and title by quantity.
     """
     headlines = [f for f in batch.findings if f.headline]
-    samples = list(dict.fromkeys(f.sample for f in headlines)) or [""]
-    titles = {f.estimate.quantity: f.title for f in headlines if f.estimate}
+    samples = list(dict.fromkeys(f.sample for f in batch.findings if f.headline)) or [""]
+    # A quantity may be a headline twice: the plain number names the column, the judged one gives the verdict.
+    headlines.sort(key=lambda f: f.verdict is not Verdict.NOT_JUDGED)
+    titles: dict[str, str] = {}
+    for f in headlines:
+        if f.estimate:
+            titles.setdefault(f.estimate.quantity, f.title)
     counts = verdict_counts(batch)
     rows = [
         OverviewRow(
@@ -57,11 +63,20 @@ def _cell(f: Finding) -> OverviewCell:
     e = f.estimate
     if e is None:
         raise ValueError("a cell needs an estimate")
-    return OverviewCell(text=format_number(e.value, e.unit), value=e.value, low=e.low, high=e.high, unit=e.unit,
-                        verdict=f.verdict.value, kind=KINDS[f.verdict])
+    return OverviewCell(
+        text=format_number(e.value, e.unit),
+        value=e.value,
+        low=e.low,
+        high=e.high,
+        unit=e.unit,
+        verdict=f.verdict.value,
+        kind=KINDS[f.verdict],
+    )
 
 
-def lay_out(rows: Sequence[OverviewRow], titles: dict[str, str]) -> tuple[tuple[OverviewColumn, ...], tuple[OverviewRow, ...]]:
+def lay_out(
+    rows: Sequence[OverviewRow], titles: dict[str, str]
+) -> tuple[tuple[OverviewColumn, ...], tuple[OverviewRow, ...]]:
     """Draw every column on one scale.
 
     Parameters
@@ -79,7 +94,10 @@ def lay_out(rows: Sequence[OverviewRow], titles: dict[str, str]) -> tuple[tuple[
     filled = {q: sum(q in r.cells for r in rows) for q in titles}
     kept = sorted(sorted(titles, key=lambda q: -filled[q])[:MAX_COLUMNS], key=list(titles).index)
     scales = {
-        q: common_scale([Span(value=r.cells[q].value, low=r.cells[q].low, high=r.cells[q].high) for r in rows if q in r.cells])
+        q: common_scale(
+            [Span(value=r.cells[q].value, low=r.cells[q].low, high=r.cells[q].high) for r in rows if q in r.cells],
+            width=STRIP_WIDTH,
+        )
         for q in kept
     }
     columns = []

@@ -60,7 +60,9 @@ def load_findings(folder: Path | str) -> FindingsDocument:
     try:
         return msgspec.json.decode(path.read_bytes(), type=FindingsDocument)
     except OSError as error:
-        raise DossierError(f"{path}: cannot be read ({error.strerror or error}). Is this the folder of a dossier?") from error
+        raise DossierError(
+            f"{path}: cannot be read ({error.strerror or error}). Is this the folder of a dossier?"
+        ) from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DossierError(f"{path}: is not a findings.json of vesicula, version 1 ({error}).") from error
 
@@ -97,7 +99,9 @@ def iter_batches(folder: Path | str) -> Iterator[BatchFindings]:
                     return
                 yield msgspec.json.decode(text, type=BatchFindings)
     except OSError as error:
-        raise DossierError(f"{path}: cannot be read ({error.strerror or error}). Is this the folder of a dossier?") from error
+        raise DossierError(
+            f"{path}: cannot be read ({error.strerror or error}). Is this the folder of a dossier?"
+        ) from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DossierError(f"{path}: is not a findings.json of vesicula, version 1 ({error}).") from error
     raise DossierError(f"{path}: ends before its last batch. Restore the file.")
@@ -141,7 +145,9 @@ def _manifest(folder: Path) -> tuple[dict[str, str], list[Problem]]:
     try:
         lines = (folder / MANIFEST).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DossierError(f"{folder}: has no readable {MANIFEST} ({error}). Is this the folder of a dossier?") from error
+        raise DossierError(
+            f"{folder}: has no readable {MANIFEST} ({error}). Is this the folder of a dossier?"
+        ) from error
     listed: dict[str, str] = {}
     problems = []
     for number, line in enumerate(lines, 1):

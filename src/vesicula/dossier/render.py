@@ -17,9 +17,12 @@ from vesicula.dossier.model import BatchPage, StudyPage
 def _environment() -> Environment:
     # Escaping is on for every template, whatever its name; a field that a context lacks is an error, not a gap.
     return Environment(
-        loader=PackageLoader("vesicula.dossier"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=PackageLoader("vesicula.dossier"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
         lstrip_blocks=True,
-    )  # fmt: skip
+    )
 
 
 @cache

@@ -121,21 +121,31 @@ def batch_entities(batch: BatchAssessment) -> list[Entity]:
     if isinstance(cells, Mapping) and any(v is not None for v in cells.values()):
         traits = _properties(cells, tuple(cells), source)
         entities += [
-            {"@id": source, "@type": "BioSample", "additionalType": "Source", "name": f"Cells of batch {batch.batch}",
-             "additionalProperty": [reference(t["@id"]) for t in traits]},
+            {
+                "@id": source,
+                "@type": "BioSample",
+                "additionalType": "Source",
+                "name": f"Cells of batch {batch.batch}",
+                "additionalProperty": [reference(t["@id"]) for t in traits],
+            },
             *traits,
-        ]  # fmt: skip
+        ]
         entity["isBasedOn"] = reference(source)
     return [*entities, *_isolation(told, me, source, process, "isBasedOn" in entity), *_samples(told, me)]
 
 
 def _properties(values: Mapping[str, Any], names: Iterable[str], owner: str) -> list[Entity]:
     return [
-        {"@id": f"{owner}/{quote(str(n), safe='')}", "@type": "PropertyValue", "propertyID": str(n),
-         "name": str(n).replace("_", " "), "value": v if isinstance(v, int | float | str) else plain(v)}
+        {
+            "@id": f"{owner}/{quote(str(n), safe='')}",
+            "@type": "PropertyValue",
+            "propertyID": str(n),
+            "name": str(n).replace("_", " "),
+            "value": v if isinstance(v, int | float | str) else plain(v),
+        }
         for n in names
         if (v := values.get(n)) is not None
-    ]  # fmt: skip
+    ]
 
 
 def _isolation(told: Mapping[str, Any], me: str, source: str, process: str, with_source: bool) -> list[Entity]:  # noqa: FBT001 - private
@@ -148,13 +158,23 @@ def _isolation(told: Mapping[str, Any], me: str, source: str, process: str, with
     ]
     protocol = f"{process}/protocol"
     return [
-        {"@id": process, "@type": "LabProcess", "name": "Isolation", "result": reference(me),
-         **({"object": reference(source)} if with_source else {}),
-         "executesLabProtocol": reference(protocol), "parameterValue": [reference(v["@id"]) for v in values]},
-        {"@id": protocol, "@type": "LabProtocol", "name": "Isolation of extracellular vesicles",
-         "description": "; ".join(str(v["value"]) for v in values)},
+        {
+            "@id": process,
+            "@type": "LabProcess",
+            "name": "Isolation",
+            "result": reference(me),
+            **({"object": reference(source)} if with_source else {}),
+            "executesLabProtocol": reference(protocol),
+            "parameterValue": [reference(v["@id"]) for v in values],
+        },
+        {
+            "@id": protocol,
+            "@type": "LabProtocol",
+            "name": "Isolation of extracellular vesicles",
+            "description": "; ".join(str(v["value"]) for v in values),
+        },
         *values,
-    ]  # fmt: skip
+    ]
 
 
 def _samples(told: Mapping[str, Any], me: str) -> list[Entity]:
@@ -162,12 +182,18 @@ def _samples(told: Mapping[str, Any], me: str) -> list[Entity]:
     if not isinstance(samples, Sequence) or isinstance(samples, str):
         return []
     return [
-        {"@id": f"{me}/sample-{quote(str(s.get('id')), safe='')}", "@type": "BioSample", "additionalType": "Sample",
-         "name": str(s.get("name") or s.get("id")), "identifier": str(s.get("id")), "isBasedOn": reference(me),
-         **({"description": field_text("volume_ml", s["volume_ml"])} if s.get("volume_ml") is not None else {})}
+        {
+            "@id": f"{me}/sample-{quote(str(s.get('id')), safe='')}",
+            "@type": "BioSample",
+            "additionalType": "Sample",
+            "name": str(s.get("name") or s.get("id")),
+            "identifier": str(s.get("id")),
+            "isBasedOn": reference(me),
+            **({"description": field_text("volume_ml", s["volume_ml"])} if s.get("volume_ml") is not None else {}),
+        }
         for s in samples
         if isinstance(s, Mapping)
-    ]  # fmt: skip
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +299,9 @@ def _licence(stated: object) -> Entity:
         "@id": quote(url, safe=":/%#?=&~-._") if url else "#licence",
         "@type": "CreativeWork",
         "name": text or "No licence stated",
-        "description": f"Licence as stated in study.yaml: {text}" if text else "study.yaml states no licence: all rights reserved.",
+        "description": f"Licence as stated in study.yaml: {text}"
+        if text
+        else "study.yaml states no licence: all rights reserved.",
     }
 
 
@@ -282,8 +310,14 @@ def _people(study: Mapping[str, Any]) -> list[Entity]:
     if study.get("institution"):
         people.append({"@id": "#institution", "@type": "Organization", "name": str(study["institution"])})
     if study.get("contact"):
-        people.append({"@id": "#contact", "@type": "Person", "name": str(study["contact"]),
-                       **({"affiliation": reference("#institution")} if people else {})})  # fmt: skip
+        people.append(
+            {
+                "@id": "#contact",
+                "@type": "Person",
+                "name": str(study["contact"]),
+                **({"affiliation": reference("#institution")} if people else {}),
+            }
+        )
     return people
 
 
@@ -291,11 +325,25 @@ def _software(a: Assessment) -> list[Entity]:
     name, _, version = a.software.partition(" ")
     needed = [(n, v) for n, v in a.environment.items() if n != "platform"]
     return [
-        {"@id": "#vesicula", "@type": "SoftwareApplication", "name": name, "softwareVersion": version or "unknown",
-         "url": SOFTWARE_URL, "softwareRequirements": [reference(anchor("software", n)) for n, _ in needed]},
-        *({"@id": anchor("software", n), "@type": "SoftwareApplication", "name": n, "softwareVersion": v,
-           "url": f"https://pypi.org/project/{quote(n)}/" if n != "python" else "https://www.python.org/"} for n, v in needed),
-    ]  # fmt: skip
+        {
+            "@id": "#vesicula",
+            "@type": "SoftwareApplication",
+            "name": name,
+            "softwareVersion": version or "unknown",
+            "url": SOFTWARE_URL,
+            "softwareRequirements": [reference(anchor("software", n)) for n, _ in needed],
+        },
+        *(
+            {
+                "@id": anchor("software", n),
+                "@type": "SoftwareApplication",
+                "name": n,
+                "softwareVersion": v,
+                "url": f"https://pypi.org/project/{quote(n)}/" if n != "python" else "https://www.python.org/",
+            }
+            for n, v in needed
+        ),
+    ]
 
 
 def _action(
@@ -317,8 +365,15 @@ def _action(
 
 
 def _output(o: OutputFile) -> Entity:
-    return {"@id": file_id(o.path), "@type": "File", "name": o.path, "description": o.description,
-            "encodingFormat": _format(o.path), "contentSize": str(o.size_bytes), "sha256": o.sha256}  # fmt: skip
+    return {
+        "@id": file_id(o.path),
+        "@type": "File",
+        "name": o.path,
+        "description": o.description,
+        "encodingFormat": _format(o.path),
+        "contentSize": str(o.size_bytes),
+        "sha256": o.sha256,
+    }
 
 
 def _inputs(content: CrateContent) -> list[Entity]:

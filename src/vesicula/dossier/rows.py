@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from os.path import commonprefix
 
 from markupsafe import Markup
 
@@ -162,6 +163,7 @@ def make_table(
         intro=intro,
         rows=tuple(rows),
         quiet=tuple(folded),
+        common_n=every[0].n if every and every[0].n and len({r.n for r in every if r.value}) == 1 else "",
         with_vendor=any(r.vendor for r in every),
         with_criterion=any(r.criterion for r in every),
         with_scope=any(r.scope for r in every),
@@ -205,7 +207,9 @@ def span_of(finding: Finding) -> Span | None:
         return None
     if finding.verdict not in (Verdict.MET, Verdict.NOT_MET, Verdict.UNDECIDED):
         c = None
-    return Span(value=e.value, low=e.low, high=e.high, allowed_low=c.low if c else None, allowed_high=c.high if c else None)
+    return Span(
+        value=e.value, low=e.low, high=e.high, allowed_low=c.low if c else None, allowed_high=c.high if c else None
+    )
 
 
 def _strips(topic: str, findings: Sequence[Finding]) -> tuple[list[Markup], Markup]:
@@ -217,7 +221,9 @@ def _strips(topic: str, findings: Sequence[Finding]) -> tuple[list[Markup], Mark
         s is not None and f.estimate is not None and f.estimate.unit == shared and _comparable(f.estimate)
         for s, f in zip(spans, findings, strict=True)
     ]
-    scale = common_scale([s for s, ok in zip(spans, on_scale, strict=True) if ok and s is not None]) if count > 1 else None
+    scale = (
+        common_scale([s for s, ok in zip(spans, on_scale, strict=True) if ok and s is not None]) if count > 1 else None
+    )
     if topic == "vesicle-class" and scale is not None:
         scale = fraction_scale(100.0 if shared == "%" else 1.0)
     drawn = []
@@ -260,7 +266,9 @@ def make_matrix(findings: Iterable[tuple[str, Finding]], ledger: Ledger) -> Matr
         return None
     return Matrix(
         columns=tuple(columns.values()),
-        rows=tuple(_matrix_row(replicate, capture, found, columns, ledger) for (replicate, capture), found in rows.items()),
+        rows=tuple(
+            _matrix_row(replicate, capture, found, columns, ledger) for (replicate, capture), found in rows.items()
+        ),
     )
 
 
@@ -269,12 +277,21 @@ def _matrix_row(
 ) -> MatrixRow:
     made = [how_made(f, ledger) for _, f in found.values()]
     first_anchor, _ = next(iter(found.values()))
+    same = len({h.parameters for h in made}) == 1
+    shared = HowMade(
+        finding_id=f"{commonprefix([h.finding_id for h in made])}...",
+        statement="",
+        version=made[0].version,
+        parameters=made[0].parameters if same else (),
+        inputs=tuple(dict.fromkeys(i for h in made for i in h.inputs)),
+        sources=tuple(dict.fromkeys(s for h in made for s in h.sources)),
+    )
     return MatrixRow(
         level="capture" if capture else "load",
         label=capture or replicate,
         anchor=first_anchor,
         cells=tuple(_cell(found[q][1]) if q in found else Cell() for q in columns),
-        how=made[0],
+        how=shared,
         methods=tuple(dict.fromkeys((h.method, h.method_anchor) for h in made if h.method)),
     )
 
@@ -287,5 +304,5 @@ def _cell(finding: Finding) -> Cell:
         value=format_number(e.value, e.unit),
         interval=interval_text(e),
         vendor="" if vendor is None else format_number(vendor, e.unit),
-        difference="" if vendor is None else difference_text(e.value, vendor, e.unit),
+        difference="" if vendor is None else difference_text(e.value, vendor, ""),
     )

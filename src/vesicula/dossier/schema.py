@@ -109,8 +109,9 @@ def batch_findings(batch: BatchAssessment) -> BatchFindings:
     BatchFindings
         The same without distributions.
     """
-    return BatchFindings(batch=batch.batch, key=batch.key, description=batch.description, files=batch.files,
-                         findings=batch.findings)
+    return BatchFindings(
+        batch=batch.batch, key=batch.key, description=batch.description, files=batch.files, findings=batch.findings
+    )
 
 
 def encode_batch(batch: BatchAssessment) -> bytes:

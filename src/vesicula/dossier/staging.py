@@ -41,7 +41,9 @@ def is_dossier(folder: Path) -> bool:
 
 def foreign_files(folder: Path) -> list[str]:
     """Return files in a dossier that its manifest does not list: somebody else's, not to be deleted."""
-    listed = {line.split("  ", 1)[1] for line in (folder / MANIFEST).read_text(encoding="utf-8").splitlines() if "  " in line}
+    listed = {
+        line.split("  ", 1)[1] for line in (folder / MANIFEST).read_text(encoding="utf-8").splitlines() if "  " in line
+    }
     present = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
     return sorted(p for p in present if p not in listed and p != MANIFEST)
 
@@ -66,7 +68,9 @@ def check_target(folder: Path, *, overwrite: bool) -> None:
     if not folder.exists() or not any(folder.iterdir()):
         return
     if not is_dossier(folder):
-        raise DossierError(f"{folder}: holds files that are no dossier of vesicula; it is left alone. Choose another place.")
+        raise DossierError(
+            f"{folder}: holds files that are no dossier of vesicula; it is left alone. Choose another place."
+        )
     if not overwrite:
         raise DossierError(f"{folder}: a dossier stands there already. Allow overwriting, or choose another place.")
     if foreign := foreign_files(folder):

@@ -22,7 +22,9 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "findings": FINDING_SCHEMA,
     "distributions": {
         **dict.fromkeys(("batch", "sample", "replicate", "level", "label", "basis", "view"), _TEXT),
-        **dict.fromkeys(("diameter_nm", "bin_low_nm", "bin_high_nm", "concentration_per_ml_per_nm", "bandwidth_nm"), _NUMBER),
+        **dict.fromkeys(
+            ("diameter_nm", "bin_low_nm", "bin_high_nm", "concentration_per_ml_per_nm", "bandwidth_nm"), _NUMBER
+        ),
     },
     "peaks": {
         **dict.fromkeys(("batch", "sample", "replicate", "level", "label"), _TEXT),
@@ -62,18 +64,38 @@ def batch_frames(batch: BatchAssessment) -> dict[str, pl.DataFrame]:
     rows: dict[str, list[tuple[object, ...]]] = {
         "distributions": [r for d in batch.distributions for r in _distribution_rows(batch.batch, d)],
         "peaks": [
-            (batch.batch, d.sample, d.replicate, d.level, d.label, p.diameter_nm, p.low_nm, p.high_nm, p.fraction,
-             p.prominence, p.significant)
+            (
+                batch.batch,
+                d.sample,
+                d.replicate,
+                d.level,
+                d.label,
+                p.diameter_nm,
+                p.low_nm,
+                p.high_nm,
+                p.fraction,
+                p.prominence,
+                p.significant,
+            )
             for d in batch.distributions
             for p in d.peaks
         ],
         "files": [
-            (batch.batch, f.path, f.sha256, f.size_bytes, f.status, f.reader, f.summary, f.error,
-             "; ".join(f"{w.code}: {w.message}" for w in f.warnings))
+            (
+                batch.batch,
+                f.path,
+                f.sha256,
+                f.size_bytes,
+                f.status,
+                f.reader,
+                f.summary,
+                f.error,
+                "; ".join(f"{w.code}: {w.message}" for w in f.warnings),
+            )
             for f in batch.files
         ],
         "batches": [_batch_row(batch)],
-    }  # fmt: skip
+    }
     frames = {name: pl.DataFrame(found, schema=SCHEMAS[name], orient="row") for name, found in rows.items()}
     return {"findings": findings_table(batch.findings), **frames}
 
@@ -93,13 +115,23 @@ def _batch_row(batch: BatchAssessment) -> tuple[object, ...]:
     cells = told.get("cell_source")
     source: Mapping[str, Any] = cells if isinstance(cells, Mapping) else {}
     steps = told.get("isolation")
-    isolation = "; ".join(isolation_text(s) for s in steps) if isinstance(steps, Sequence) and not isinstance(steps, str) else None
+    isolation = (
+        "; ".join(isolation_text(s) for s in steps)
+        if isinstance(steps, Sequence) and not isinstance(steps, str)
+        else None
+    )
     return (
-        batch.batch, batch.key, _text(told.get("name")), _text(told.get("produced_on")),
+        batch.batch,
+        batch.key,
+        _text(told.get("name")),
+        _text(told.get("produced_on")),
         *(_text(source.get(k)) for k in ("tissue", "species", "donor", "clone")),
-        _number(source.get("passage"), int), _number(source.get("oxygen_percent"), float), isolation, _text(told.get("storage")),
+        _number(source.get("passage"), int),
+        _number(source.get("oxygen_percent"), float),
+        isolation,
+        _text(told.get("storage")),
         *(batch.count(v) for v in Verdict),
-    )  # fmt: skip
+    )
 
 
 def _text(value: object) -> str | None:

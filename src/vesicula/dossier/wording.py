@@ -45,7 +45,10 @@ TOPICS = {
     ),
     "purity": ("Purity", ""),
     "zeta-potential": ("Zeta potential", ""),
-    "validity": ("Conditions of validity", "Whether each capture was taken under conditions for which the method holds."),
+    "validity": (
+        "Conditions of validity",
+        "Whether each capture was taken under conditions for which the method holds.",
+    ),
     "vendor-agreement": (
         "Agreement with the vendor's software",
         "Our numbers against those that the instrument's own software computed from the same data.",
@@ -82,7 +85,9 @@ def carried_text(e: Estimate) -> str:
     if e.low is None or e.high is None:
         return f"no interval; n = {replication_text(e)}"
     carries = ", ".join(e.carries) if e.carries else "sources of variation not stated"
-    return f"{e.level:.0%} interval {interval_text(e)}; n = {replication_text(e)}; carries {carries}".replace("%", " %", 1)
+    return f"{e.level:.0%} interval {interval_text(e)}; n = {replication_text(e)}; carries {carries}".replace(
+        "%", " %", 1
+    )
 
 
 def difference_text(ours: float, vendor: float, unit: str) -> str:
@@ -125,9 +130,15 @@ def count_text(n: int, noun: str, plural: str = "") -> str:
 
 
 _UNITS = (
-    ("_relative_centrifugal_force_g", "× g"), ("_ug_per_ml", "µg/mL"), ("_percent", "%"), ("_min", "min"),
-    ("_ml", "mL"), ("_nm", "nm"), ("_h", "h"), ("_c", "°C"),
-)  # fmt: skip
+    ("_relative_centrifugal_force_g", "× g"),
+    ("_ug_per_ml", "µg/mL"),
+    ("_percent", "%"),
+    ("_min", "min"),
+    ("_ml", "mL"),
+    ("_nm", "nm"),
+    ("_h", "h"),
+    ("_c", "°C"),
+)
 
 _LABELS = {
     "produced_on": "Produced on",
@@ -192,7 +203,9 @@ def facts_of(description: Mapping[str, Any], skip: Sequence[str]) -> tuple[tuple
     for name, value in description.items():
         if name in skip or value in (None, "", [], {}):
             continue
-        label = _LABELS.get(name, str(name).replace("_", " ").capitalize())
+        suffix = next((s for s, _ in _UNITS if f"_{name}".endswith(s)), "") if isinstance(value, int | float) else ""
+        label = _LABELS.get(name, f"_{name}".removesuffix(suffix).strip("_").replace("_", " "))
+        label = label[:1].upper() + label[1:]
         is_number = isinstance(value, int | float)
         rows.append((label, re.sub(r"^\S+ (?=\d)", "", field_text(name, value)) if is_number else plain(value)))
     return tuple(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import BinaryIO, TextIO
 
 from vesicula.core.assessment import Assessment, BatchAssessment
 from vesicula.dossier import render, rocrate, schema
-from vesicula.dossier.context import batch_page
+from vesicula.dossier.context import OUTCOMES, batch_outcome, batch_page
 from vesicula.dossier.inputs import InputFile, copy_inputs, of_records, sha256_of
 from vesicula.dossier.ledger import Ledger
 from vesicula.dossier.model import OverviewRow, StudyPage, VerdictCard
@@ -78,6 +78,7 @@ class _Collected:
     inputs: list[InputFile] = field(default_factory=list)
     entities: list[rocrate.Entity] = field(default_factory=list)
     states: dict[str, int] = field(default_factory=dict)
+    outcomes: dict[str, int] = field(default_factory=dict)
     batches: int = 0
 
 
@@ -136,13 +137,18 @@ def write(
         When the place is taken or cannot be written, or an input file has changed since the analysis.
     """
     folder = Path(folder).absolute()
-    date = date_published or datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    date = date_published or dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     with staged(folder, overwrite=overwrite) as work:
         collected = _write_batches(assessment, work, progress)
         refused = "the study folder was not given"
         if inputs is not None:
-            refused = copy_inputs(collected.inputs, inputs, work / "inputs",
-                                  manifest_sha256=assessment.manifest_sha256, max_bytes=max_inputs_bytes)
+            refused = copy_inputs(
+                collected.inputs,
+                inputs,
+                work / "inputs",
+                manifest_sha256=assessment.manifest_sha256,
+                max_bytes=max_inputs_bytes,
+            )
         _write_html(assessment, collected, work, refused)
         _write_crate(assessment, collected, work, date, copied=not refused)
         _write_manifest(work)
@@ -195,6 +201,8 @@ def _write_batch(batch: BatchAssessment, index: int, sinks: _Sinks, collected: _
     collected.entities += rocrate.batch_entities(batch)
     for record in batch.files:
         collected.states[record.status] = collected.states.get(record.status, 0) + 1
+    outcome = batch_outcome(batch)
+    collected.outcomes[outcome] = collected.outcomes.get(outcome, 0) + 1
     collected.batches += 1
 
 
@@ -238,6 +246,7 @@ def study_page(assessment: Assessment, collected: _Collected, refused: str) -> S
         title=assessment.title,
         software=assessment.software,
         lead=_lead(collected),
+        outcome=_outcome(collected),
         facts=(*facts_of(assessment.study, ("title",)), ("Analysed with", assessment.software)),
         cards=tuple(collected.cards) if collected.batches <= MAX_CARDS else (),
         columns=columns,
@@ -266,17 +275,32 @@ def _lead(collected: _Collected) -> str:
     return f"{count_text(collected.batches, 'batch', 'batches')}, {n_files} ({size}){trouble}."
 
 
+def _outcome(collected: _Collected) -> str:
+    """Say in one sentence how many batches stand how, those that need attention first."""
+    parts = [f"{collected.outcomes[o]} {o}" for o in OUTCOMES if o in collected.outcomes]
+    return f"Of {count_text(collected.batches, 'batch', 'batches')}: {'; '.join(parts)}." if parts else ""
+
+
 def _write_crate(assessment: Assessment, collected: _Collected, work: Path, date: str, *, copied: bool) -> None:
     outputs = [
-        rocrate.OutputFile(path=name, description=text, sha256=sha256_of(work / name), size_bytes=(work / name).stat().st_size)
+        rocrate.OutputFile(
+            path=name, description=text, sha256=sha256_of(work / name), size_bytes=(work / name).stat().st_size
+        )
         for name, text in DESCRIPTIONS.items()
     ]
-    manifest = InputFile(path="study.yaml", sha256=assessment.manifest_sha256,
-                         size_bytes=(work / "inputs" / "study.yaml").stat().st_size if copied else 0)
+    manifest = InputFile(
+        path="study.yaml",
+        sha256=assessment.manifest_sha256,
+        size_bytes=(work / "inputs" / "study.yaml").stat().st_size if copied else 0,
+    )
     content = rocrate.CrateContent(
-        assessment=assessment, date_published=date, outputs=outputs, inputs=[manifest, *collected.inputs],
-        inputs_copied=copied, batches=collected.entities,
-    )  # fmt: skip
+        assessment=assessment,
+        date_published=date,
+        outputs=outputs,
+        inputs=[manifest, *collected.inputs],
+        inputs_copied=copied,
+        batches=collected.entities,
+    )
     rocrate.write_metadata(content, work / CRATE)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,13 +62,15 @@ def size_distribution(
         return None
     main = curves[0].source
     high = _shown_range(curves)
-    traces = [_trace(c, max_points) for c in reversed(curves)]
+    # Alone, the pooled curve is kept to what is shown and a little more; otherwise zooming out shows all there is.
+    end = 1.6 * high if pooled_only else math.inf
+    traces = [_trace(c, max_points, end) for c in reversed(curves)]
     if not pooled_only:
         traces.insert(0, _bins_trace(main))
     n_captures = sum(c.kind == "capture" for c in curves)
     return Figure(
-        spec={"data": traces, "layout": _layout(main, high)},
-        svg=_draw(curves, main, high, max_points=min(max_points, 110)),
+        spec={"data": traces, "layout": _layout(curves, high)},
+        svg=_draw(curves, main, high, max_points=min(max_points, 120)),
         caption=_caption(curves, main, n_captures),
         alt=_alt(main),
     )
@@ -77,8 +81,17 @@ def _curves(distributions: Sequence[Distribution], *, pooled_only: bool) -> list
     loads = [d for d in distributions if d.level == "replicate"]
     captures = [d for d in distributions if d.level == "capture"]
     names = list(dict.fromkeys(d.replicate for d in (*loads, *captures)))
-    curves = [_Curve(kind="pooled", name="pooled over loads" if len(names) > 1 else "pooled over captures", group="pooled",
-                     colour=INK, dash="solid", source=d) for d in sample]
+    curves = [
+        _Curve(
+            kind="pooled",
+            name="pooled over loads" if len(names) > 1 else "pooled over captures",
+            group="pooled",
+            colour=INK,
+            dash="solid",
+            source=d,
+        )
+        for d in sample
+    ]
     if not curves and len(loads) == 1:
         curves = [_Curve(kind="pooled", name=loads[0].label, group="pooled", colour=INK, dash="solid", source=loads[0])]
         loads = []
@@ -89,14 +102,22 @@ def _curves(distributions: Sequence[Distribution], *, pooled_only: bool) -> list
     for k, d in enumerate(captures):
         index = names.index(d.replicate) if len(names) > 1 else k
         label = f"{d.replicate}, {d.label}" if len(names) > 1 else d.label
-        curves.append(_Curve(kind="capture", name=label, group=d.replicate, colour=colour(index), dash=dash(k), source=d))
+        curves.append(
+            _Curve(kind="capture", name=label, group=d.replicate, colour=colour(index), dash=dash(k), source=d)
+        )
     return curves
 
 
 def _load_curves(loads: Sequence[Distribution], names: list[str]) -> list[_Curve]:
     return [
-        _Curve(kind="load", name=d.replicate or d.label, group=d.replicate, source=d,
-               colour=colour(names.index(d.replicate)), dash=dash(names.index(d.replicate)))
+        _Curve(
+            kind="load",
+            name=d.replicate or d.label,
+            group=d.replicate,
+            source=d,
+            colour=colour(names.index(d.replicate)),
+            dash=dash(names.index(d.replicate)),
+        )
         for d in loads
     ]
 
@@ -116,10 +137,12 @@ def _shown_range(curves: Sequence[_Curve]) -> float:
     return 50.0 * math.ceil(end / 50.0)
 
 
-def _points(d: Distribution, max_points: int) -> tuple[list[float], list[float]]:
-    step = max(1, math.ceil(len(d.smoothed_diameter_nm) / max_points))
-    x = [round(v, 2) for v in d.smoothed_diameter_nm[::step]]
-    return x, [_round(v) for v in d.smoothed_per_ml_per_nm[::step]]
+def _points(d: Distribution, max_points: int, end: float) -> tuple[list[float], list[float]]:
+    """Return every k-th point up to a diameter, with k so large that at most `max_points` are left."""
+    count = bisect.bisect_right(d.smoothed_diameter_nm, end)
+    step = max(1, math.ceil(count / max_points))
+    x = [round(v, 2) for v in d.smoothed_diameter_nm[:count:step]]
+    return x, [_round(v) for v in d.smoothed_per_ml_per_nm[:count:step]]
 
 
 def _round(value: float) -> float:
@@ -128,9 +151,9 @@ def _round(value: float) -> float:
     return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
 
 
-def _trace(curve: _Curve, max_points: int) -> dict[str, Any]:
-    x, y = _points(curve.source, max_points)
-    steps = [b - a for a, b in zip(x, x[1:], strict=False)]
+def _trace(curve: _Curve, max_points: int, end: float) -> dict[str, Any]:
+    x, y = _points(curve.source, max_points, end)
+    steps = [b - a for a, b in itertools.pairwise(x)]
     uniform = bool(steps) and max(steps) - min(steps) < 0.015
     width = {"pooled": 2.6, "load": 1.8, "capture": 1.0}[curve.kind]
     return {
@@ -178,22 +201,40 @@ def _bins_trace(d: Distribution) -> dict[str, Any]:
     }
 
 
-def _layout(main: Distribution, high: float) -> dict[str, Any]:
-    axis = {"zeroline": False, "gridcolor": "rgba(127,127,127,0.18)", "linecolor": "rgba(127,127,127,0.6)",
-            "ticks": "outside", "tickcolor": "rgba(127,127,127,0.6)"}
+def _layout(curves: Sequence[_Curve], high: float) -> dict[str, Any]:
+    main = curves[0].source
+    axis = {
+        "zeroline": False,
+        "gridcolor": "rgba(127,127,127,0.18)",
+        "linecolor": "rgba(127,127,127,0.6)",
+        "ticks": "outside",
+        "tickcolor": "rgba(127,127,127,0.6)",
+    }
     return {
         "xaxis": {**axis, "title": {"text": AXIS_X}, "range": [0, high], "showline": True},
-        "yaxis": {**axis, "title": {"text": AXIS_Y.get(main.basis, AXIS_Y["relative"])}, "rangemode": "tozero",
-                  "exponentformat": "power", "showexponent": "last"},
+        "yaxis": {
+            **axis,
+            "title": {"text": AXIS_Y.get(main.basis, AXIS_Y["relative"])},
+            "rangemode": "tozero",
+            "exponentformat": "power",
+            "showexponent": "last",
+        },
         "annotations": [
-            {"x": p.diameter_nm, "y": _round(_height_at(main, p.diameter_nm)), "text": f"{p.diameter_nm:.0f} nm",
-             "showarrow": False, "yanchor": "bottom", "yshift": 4, "name": "peak"}
+            {
+                "x": p.diameter_nm,
+                "y": _round(_height_at(curves, p.diameter_nm)),
+                "text": f"{p.diameter_nm:.0f} nm",
+                "showarrow": False,
+                "yanchor": "bottom",
+                "yshift": 4,
+                "name": "peak",
+            }
             for p in _peaks(main)
         ],
         "font": {"family": FONT, "size": 12, "color": INK},
         "hovermode": "closest",
         "hoverdistance": 40,
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "reversed"},
         "margin": {"l": 64, "r": 12, "t": 34, "b": 48},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
@@ -205,9 +246,13 @@ def _peaks(main: Distribution) -> list[Peak]:
     return [p for p in main.peaks if p.significant][:6]
 
 
-def _height_at(d: Distribution, diameter_nm: float) -> float:
-    nearest = min(range(len(d.smoothed_diameter_nm)), key=lambda i: abs(d.smoothed_diameter_nm[i] - diameter_nm))
-    return d.smoothed_per_ml_per_nm[nearest]
+def _height_at(curves: Sequence[_Curve], diameter_nm: float) -> float:
+    """Return the highest density of any curve at a diameter, so that a label stands clear of all."""
+    heights = []
+    for d in (c.source for c in curves):
+        i = min(bisect.bisect_left(d.smoothed_diameter_nm, diameter_nm), len(d.smoothed_diameter_nm) - 1)
+        heights.append(d.smoothed_per_ml_per_nm[i])
+    return max(heights)
 
 
 def _draw(curves: Sequence[_Curve], main: Distribution, high: float, *, max_points: int) -> str:
@@ -221,12 +266,18 @@ def _draw(curves: Sequence[_Curve], main: Distribution, high: float, *, max_poin
         width, opacity = {"pooled": (2.4, 1.0), "load": (1.6, 1.0), "capture": (0.8, 0.55)}[curve.kind]
         stroke = "currentColor" if curve.colour == INK else curve.colour
         pattern = f' stroke-dasharray="{SVG_DASHES[curve.dash]}"' if SVG_DASHES[curve.dash] else ""
-        points = [(x(a), y(b)) for a, b in zip(*_points(curve.source, max_points), strict=True) if a <= high]
+        points = [(x(a), y(b)) for a, b in zip(*_points(curve.source, max_points, high), strict=True)]
         parts.append(polyline(points, f' stroke="{stroke}" stroke-width="{width}" opacity="{opacity}"{pattern}'))
     for p in _peaks(main):
         if p.diameter_nm <= high:
-            parts.append(text(x(p.diameter_nm), y(_height_at(main, p.diameter_nm)) - 6, f"{p.diameter_nm:.0f} nm",
-                              extra=' font-weight="600"'))
+            parts.append(
+                text(
+                    x(p.diameter_nm),
+                    y(_height_at(curves, p.diameter_nm)) - 6,
+                    f"{p.diameter_nm:.0f} nm",
+                    extra=' font-weight="600"',
+                )
+            )
     parts += _key(curves)
     return document(parts, width=_WIDTH, height=_HEIGHT, label=_alt(main))
 
@@ -235,8 +286,10 @@ def _axes(x: Scale, y: Scale, shift: int, title: str) -> list[str]:
     faint, firm = ' stroke="currentColor" opacity=".14"', ' stroke="currentColor" opacity=".6"'
     parts = []
     for value in nice_ticks(y.low, y.high, 4):
-        parts += [line(x.start, y(value), x.end, y(value), faint),
-                  text(x.start - 6, y(value) + 4, f"{value / 10.0**shift:g}", anchor="end")]
+        parts += [
+            line(x.start, y(value), x.end, y(value), faint),
+            text(x.start - 6, y(value) + 4, f"{value / 10.0**shift:g}", anchor="end"),
+        ]
     parts.append(line(x.start, y.start, x.end, y.start, firm))
     for value in nice_ticks(x.low, x.high, 8):
         parts += [line(x(value), y.start, x(value), y.start + 5, firm), text(x(value), y.start + 18, f"{value:g}")]
@@ -257,8 +310,10 @@ def _key(curves: Sequence[_Curve]) -> list[str]:
             break
         stroke = "currentColor" if curve.colour == INK else curve.colour
         pattern = f' stroke-dasharray="{SVG_DASHES[curve.dash]}"' if SVG_DASHES[curve.dash] else ""
-        parts += [line(at, 28, at + 22, 28, f' stroke="{stroke}" stroke-width="2.2"{pattern}'),
-                  text(at + 27, 32, name, anchor="start", extra=' font-size="11"')]
+        parts += [
+            line(at, 28, at + 22, 28, f' stroke="{stroke}" stroke-width="2.2"{pattern}'),
+            text(at + 27, 32, name, anchor="start", extra=' font-size="11"'),
+        ]
         at += needed
     return parts
 

@@ -72,8 +72,8 @@ def power_of_ten(exponent: int) -> str:
 
 def number(value: float) -> str:
     """Print a coordinate in as few characters as a tenth of a unit needs."""
-    text = f"{value:.1f}"
-    return text.removesuffix(".0").replace("-0", "0") if text == "-0.0" else text.removesuffix(".0")
+    rounded = round(value, 1) + 0.0  # no minus zero
+    return f"{rounded:.1f}".removesuffix(".0")
 
 
 def text(x: float, y: float, content: str, *, anchor: str = "middle", extra: str = "") -> str:

@@ -61,7 +61,7 @@ def head_of(path: Path) -> Head:
         with path.open("rb") as stream:
             data = stream.read(HEAD_BYTES)
         size = path.stat().st_size
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that holds a NUL
         raise UnreadableFile(
             path,
             where="whole file",

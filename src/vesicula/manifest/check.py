@@ -23,8 +23,8 @@ __all__ = ["CheckReport", "Problem", "ReadFile", "check_study"]
 
 MAX_UNLISTED = 50
 """Files listed nowhere that are named one by one; the rest are counted."""
-TOLERANCE = 1e-6
-"""Relative; a dilution is typed by hand on both sides, so only the rounding of the text is allowed for."""
+TOLERANCE = 0.01
+"""Relative; two statements of one dilution that differ by more are two statements, for the analysis as for us."""
 
 
 class ReadFile(Protocol):
@@ -96,8 +96,9 @@ def check_study(
     manifest, source = inspection.manifest, inspection.source
     if manifest is None:
         return CheckReport(problems=_ordered(list(inspection.problems)))
-    work = _Work(folder=source.folder, source=source, recognise=recognise, read=read,
-                 problems=list(inspection.problems))
+    work = _Work(
+        folder=source.folder, source=source, recognise=recognise, read=read, problems=list(inspection.problems)
+    )
     for b, batch in enumerate(manifest.batches):
         _check_batch(work, b, batch)
     _check_release(work, manifest)
@@ -129,13 +130,15 @@ def _check_batch(work: _Work, b: int, batch: Batch) -> None:
         (source.tissue is None, "cell_source.tissue", f"{silent} which cells the vesicles come from"),
         (source.species is None, "cell_source.species", f"{silent} the species"),
         (not batch.isolation, "isolation", f"{silent} how the vesicles were isolated"),
-        (source.cell_count is None, "cell_source.cell_count", "no particles per cell"),
-        (batch.storage is None and batch.storage_temperature_c is None, "storage_temperature_c",
-         f"{silent} how the vesicles were stored"),
+        (source.cell_count is None, "cell_source.cell_count", "yields per cell cannot be worked out"),
+        (
+            batch.storage is None and batch.storage_temperature_c is None,
+            "storage_temperature_c",
+            f"{silent} how the vesicles were stored",
+        ),
         (batch.freeze_thaw_cycles is None, "freeze_thaw_cycles", f"{silent} how often they were thawed"),
     ]
-    work.problems += [note(line, f"{name} states no {key}: {effect}") for lacking, key, effect in lacks
-                      if lacking]
+    work.problems += [note(line, f"{name} states no {key}: {effect}") for lacking, key, effect in lacks if lacking]
     for s, sample in enumerate(batch.samples):
         _check_sample(work, (b, s), sample)
 
@@ -149,9 +152,11 @@ def _check_sample(work: _Work, place: tuple[int, int], sample: Sample) -> None:
     if sample.protein is None:
         work.problems.append(note(line, f"{name} states no protein: no particles per microgram of protein"))
     if sample.volume_ml is None:
-        work.problems.append(note(line, f"{name} states no volume_ml: no total number of particles"))
-    loads = [_check_entry(work, ("batches", b, "samples", s, "measurements", m), entry)
-             for m, entry in enumerate(sample.measurements)]
+        work.problems.append(note(line, f"{name} states no volume_ml: the number of particles in all is not known"))
+    loads = [
+        _check_entry(work, ("batches", b, "samples", s, "measurements", m), entry)
+        for m, entry in enumerate(sample.measurements)
+    ]
     if sum(loads) == 1:
         message = f"{name} has one size measurement: no interval can hold the variation between replicates"
         work.problems.append(note(line, message, "Dilute and load it again, three times if possible"))
@@ -198,22 +203,36 @@ def _open(work: _Work, where: Loc, line: int, path: str, reader: str | None) -> 
 def _check_dilution(
     work: _Work, where: Loc, line: int, stated: float | None, path: str, measurement: SizeMeasurement
 ) -> None:
-    recorded = {c.dilution_factor for c in measurement.captures if c.dilution_factor is not None}
+    recorded = {
+        (c.dilution_factor, c.concentration_basis == "sample")
+        for c in measurement.captures
+        if c.dilution_factor is not None
+    }
     if stated is not None:
         at = work.source.line(*where, "dilution_factor")
-        work.problems += [_conflict(at, stated, value, path) for value in sorted(recorded)
-                          if abs(value - stated) > TOLERANCE * stated]
+        work.problems += [
+            _conflict(at, stated, value, path, applied=applied)
+            for value, applied in sorted(recorded)
+            if abs(value - stated) > TOLERANCE * stated
+        ]
     elif not recorded and any(c.concentration_basis == "diluted" for c in measurement.captures):
         message = f"no dilution_factor here and none in the file {shorten(path)!r}"
-        work.problems.append(warning(line, f"{message}: the concentration in the sample is not known",
-                                     "State dilution_factor, 1 if it was measured undiluted"))
+        work.problems.append(
+            warning(
+                line,
+                f"{message}: the concentration in the sample is not known",
+                "State dilution_factor, 1 if it was measured undiluted",
+            )
+        )
 
 
-def _conflict(line: int, stated: float, recorded: float, path: str) -> Problem:
+def _conflict(line: int, stated: float, recorded: float, path: str, *, applied: bool) -> Problem:
     message = f"dilution_factor is {stated:g} here, but the file {shorten(path)!r} records {recorded:g}"
+    if applied:
+        return error(line, f"{message} and has applied it", "Export the file again with the right one, or correct this")
     if recorded == 1:
         # 1 is also what the instrument's software stands at when nobody entered a dilution.
-        return warning(line, message, "In order if none was entered at the instrument; else correct it")
+        return warning(line, message, "The one here is used: in order if none was entered at the instrument")
     return error(line, message, "Find out which is right, and correct it here or export the file again")
 
 
@@ -228,16 +247,22 @@ def _check_unlisted(work: _Work, manifest: Manifest) -> None:
     ignored = set(manifest.ignore)
     unlisted = [f for f in listing.files if f not in listed and not _covered(f, ignored)]
     for path in unlisted[:MAX_UNLISTED]:
-        work.problems.append(note(0, f"the file {shorten(path)!r} is in the folder but listed nowhere"
-                                  f"{_what_it_is(work, path)}", "List it with a sample, or under ignore"))
+        work.problems.append(
+            note(
+                0,
+                f"the file {shorten(path)!r} is in the folder but listed nowhere{_what_it_is(work, path)}",
+                "List it with a sample, or under ignore",
+            )
+        )
     if len(unlisted) > MAX_UNLISTED:
         work.problems.append(note(0, f"{len(unlisted) - MAX_UNLISTED} more files are listed nowhere"))
     for path, reason in listing.left_out[:MAX_UNLISTED]:
         if path not in listed and not _covered(path, ignored):
             work.problems.append(note(0, f"{shorten(path)!r} is passed over: {reason}"))
     if listing.truncated:
-        work.problems.append(warning(0, "the folder holds too many files or folders to look at all",
-                                     "Keep one study in a folder"))
+        work.problems.append(
+            warning(0, "the folder holds too many files or folders to look at all", "Keep one study in a folder")
+        )
 
 
 def _covered(path: str, ignored: set[str]) -> bool:

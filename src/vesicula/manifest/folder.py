@@ -80,13 +80,14 @@ def list_folder(folder: Path) -> Listing:
             continue
         for entry in found:
             _visit(walk, pending, entry, relative, depth)
-    return Listing(files=tuple(sorted(walk.files, key=natural_key)),
-                   left_out=tuple(sorted(walk.left_out)), truncated=walk.truncated)
+    return Listing(
+        files=tuple(sorted(walk.files, key=natural_key)),
+        left_out=tuple(sorted(walk.left_out)),
+        truncated=walk.truncated,
+    )
 
 
-def _visit(
-    walk: _Walk, pending: list[tuple[str, int]], entry: os.DirEntry[str], relative: str, depth: int
-) -> None:
+def _visit(walk: _Walk, pending: list[tuple[str, int]], entry: os.DirEntry[str], relative: str, depth: int) -> None:
     if entry.name.startswith(".") or entry.name.lower() in _SYSTEM_FILES:
         return
     path = f"{relative}/{entry.name}" if relative else entry.name
@@ -182,8 +183,13 @@ def check_files(folder: Path, listed: list[tuple[int, str]]) -> list[Problem]:
             problems.append(error(line, f"{file} {fault}", "Copy the file itself into the study folder"))
         identities = _identities(folder, path, usable=not fault)
         if first := next((seen[key] for key in identities if key in seen), 0):
-            problems.append(error(line, f"{file} is listed already, on line {first}",
-                                  "Remove one: a file counted twice would pass for a replicate"))
+            problems.append(
+                error(
+                    line,
+                    f"{file} is listed already, on line {first}",
+                    "Remove one: a file counted twice would pass for a replicate",
+                )
+            )
         for key in identities:
             seen.setdefault(key, line)
     return problems
@@ -234,8 +240,10 @@ def _identities(folder: Path, path: str, *, usable: bool) -> list[object]:
 def _nearest(path: str, names: list[str]) -> str:
     folded = {_fold(name): name for name in names}
     if _fold(path) in folded:
-        return (f"{shorten(folded[_fold(path)])!r} is: letter case and the encoding of accents must agree, "
-                "copy its name from there")
+        return (
+            f"{shorten(folded[_fold(path)])!r} is: letter case and the encoding of accents must agree, "
+            "copy its name from there"
+        )
     same_name = [n for n in names if PurePosixPath(n).name == PurePosixPath(path).name][:3]
     # Comparing with every file of a large folder would take long; the first thousand will do for a hint.
     near = same_name or difflib.get_close_matches(path, names[:1000], n=3, cutoff=0.6)

@@ -90,10 +90,26 @@ _REPEAT = (
 )
 _DILUTION = re.compile(r"(?:[-_ ]|1[:/]|1to)([0-9]{2,6})x?$", re.IGNORECASE)
 
-_PLAIN_FOLDERS = frozenset({
-    "nta", "dls", "tem", "zetaview", "nanosight", "raw", "raw data", "raw_data", "data", "export", "exports",
-    "txt", "csv", "results", "measurements", "size",
-})
+_PLAIN_FOLDERS = frozenset(
+    {
+        "nta",
+        "dls",
+        "tem",
+        "zetaview",
+        "nanosight",
+        "raw",
+        "raw data",
+        "raw_data",
+        "data",
+        "export",
+        "exports",
+        "txt",
+        "csv",
+        "results",
+        "measurements",
+        "size",
+    }
+)
 """Folders named after an instrument or a kind of file do not name a batch."""
 
 
@@ -222,5 +238,9 @@ def _sample(name: str, runs: list[tuple[str, list[KnownFile]]]) -> SampleGroup:
         label = f"{counts[kind]}" if len(words) == 1 else f"{words[kind]} {counts[kind]}"
         loads.append(Load(files=tuple(f.path for f in run), label=label))
     hint = _DILUTION.search(name)
-    return SampleGroup(name=name, loads=tuple(loads), names=tuple(dict.fromkeys(n for n, _ in runs)),
-                       dilution_hint=hint[1] if hint else "")
+    return SampleGroup(
+        name=name,
+        loads=tuple(loads),
+        names=tuple(dict.fromkeys(n for n, _ in runs)),
+        dilution_hint=hint[1] if hint else "",
+    )

@@ -147,8 +147,13 @@ def inspect_manifest(folder_or_file: Path) -> Inspection:
         elif not problems:
             problems = [error(0, "the manifest is empty", f"'vesicula init {path.parent}' writes a template")]
     ordered = _bounded(sorted(problems, key=lambda p: p.line))
-    source = ManifestSource(path=path, folder=path.parent, sha256=hashlib.sha256(data).hexdigest(), tree=tree,
-                            warnings=tuple(p for p in ordered if p.severity == "warning"))
+    source = ManifestSource(
+        path=path,
+        folder=path.parent,
+        sha256=hashlib.sha256(data).hexdigest(),
+        tree=tree,
+        warnings=tuple(p for p in ordered if p.severity == "warning"),
+    )
     return Inspection(manifest=manifest, source=source, problems=tuple(ordered))
 
 
@@ -156,8 +161,11 @@ def _read(path: Path) -> tuple[bytes, list[Problem]]:
     try:
         if not path.is_file():
             other = path.with_suffix(".yml")
-            remedy = (f"Rename {other.name} to {path.name}" if other.is_file()
-                      else f"Run 'vesicula init {path.parent}' to write one")
+            remedy = (
+                f"Rename {other.name} to {path.name}"
+                if other.is_file()
+                else f"Run 'vesicula init {path.parent}' to write one"
+            )
             return b"", [error(0, "there is no such manifest", remedy)]
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
@@ -169,9 +177,10 @@ def _read(path: Path) -> tuple[bytes, list[Problem]]:
 
 
 def _check(tree: Node, folder: Path) -> tuple[Manifest | None, list[Problem]]:
+    unfilled = _unfilled(tree)
     manifest, problems = _validate(tree)
+    problems = [*unfilled, *(p for p in problems if p.line not in {u.line for u in unfilled})]
     problems += _repeated(tree)
-    problems += _unfilled(tree)
     listed = [(line, normal_path(text)) for line, text in _texts(tree, _FILES)]
     problems += check_files(folder, [(line, path) for line, path in listed if path is not None])
     problems += _words(tree)
@@ -238,8 +247,7 @@ def select(node: Node, pattern: Loc, loc: Loc = ()) -> Iterator[tuple[Loc, Node]
 
 def _texts(tree: Node, pattern: Loc) -> list[tuple[int, str]]:
     """Return line and text of every scalar at a pattern; the line is that of its key, or of the item."""
-    return [(line_of(tree, place), node.value) for place, node in select(tree, pattern)
-            if isinstance(node.value, str)]
+    return [(line_of(tree, place), node.value) for place, node in select(tree, pattern) if isinstance(node.value, str)]
 
 
 def _repeated(tree: Node) -> list[Problem]:
@@ -270,13 +278,13 @@ def _unfilled(tree: Node) -> list[Problem]:
     while stack:
         line, node = stack.pop()
         if isinstance(node.value, dict):
-            stack += [(node.key_lines[key], child) for key, child in node.value.items()
-                      if key not in {"files", "ignore"}]
+            stack += [
+                (node.key_lines[key], child) for key, child in node.value.items() if key not in {"files", "ignore"}
+            ]
         elif isinstance(node.value, list):
             stack += [(child.line, child) for child in node.value]
         elif isinstance(node.value, str) and re.fullmatch(r"(?i)\W*fill[ _-]in\W*", node.value):
-            problems.append(error(line, "this value is still to be filled in",
-                                  "Give it, or put '#' before the line"))
+            problems.append(error(line, "this value is still to be filled in", "Give it, or put '#' before the line"))
     return problems
 
 
@@ -287,8 +295,13 @@ def _words(tree: Node) -> list[Problem]:
             if text.strip() and known_word(kind, text) is None:
                 near = suggest(kind, text)
                 remedy = f"Nearest: {', '.join(near)}. " if near else ""
-                problems.append(warning(line, f"{pattern[-1]}: {shorten(text)!r} is not in the vocabulary",
-                                        f"{remedy}A new word may stand; check its spelling"))
+                problems.append(
+                    warning(
+                        line,
+                        f"{pattern[-1]}: {shorten(text)!r} is not in the vocabulary",
+                        f"{remedy}A new word may stand; check its spelling",
+                    )
+                )
     return problems
 
 

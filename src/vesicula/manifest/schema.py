@@ -72,11 +72,19 @@ def field_tables() -> str:
     for place, model in _groups(Manifest, "").items():
         heading = f"`{place}`" if place else "Top level"
         rows = [_row(name, model) for name in model.model_fields]
-        sections.append("\n".join([
-            f"### {heading}", "", _one_line(model.__doc__ or ""), "",
-            "| field | meaning | unit | needed | example | ISA-Tab | schema.org |",
-            "|---|---|---|---|---|---|---|", *rows,
-        ]))
+        sections.append(
+            "\n".join(
+                [
+                    f"### {heading}",
+                    "",
+                    _one_line(model.__doc__ or ""),
+                    "",
+                    "| field | meaning | unit | needed | example | ISA-Tab | schema.org |",
+                    "|---|---|---|---|---|---|---|",
+                    *rows,
+                ]
+            )
+        )
     return "\n\n".join(sections)
 
 
@@ -94,8 +102,15 @@ def _row(name: str, model: type[BaseModel]) -> str:
     extra: dict[str, Any] = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     example = f"`{json.dumps(field.examples[0], ensure_ascii=False)}`" if field.examples else ""
     words = f" Vocabulary: {extra['x-vocabulary']}." if "x-vocabulary" in extra else ""
-    cells = (f"`{name}`", f"{field.description}{words}", extra.get("x-unit", ""), "yes" if field.is_required() else "",
-             example, extra.get("x-isa", ""), extra.get("x-schema-org", ""))
+    cells = (
+        f"`{name}`",
+        f"{field.description}{words}",
+        extra.get("x-unit", ""),
+        "yes" if field.is_required() else "",
+        example,
+        extra.get("x-isa", ""),
+        extra.get("x-schema-org", ""),
+    )
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -134,8 +149,11 @@ def main(arguments: list[str]) -> int:
     int
         1 when a file was not current and is only checked, else 0.
     """
-    stale = {path: text for path, text in outputs(Path()).items()
-             if not path.exists() or path.read_text(encoding="utf-8") != text}
+    stale = {
+        path: text
+        for path, text in outputs(Path()).items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    }
     for path, text in stale.items():
         sys.stdout.write(f"{path} {'is not current' if '--check' in arguments else 'written'}\n")
         if "--check" not in arguments:

@@ -60,16 +60,32 @@ def render(
     str
         YAML that `vesicula.manifest.load.load_manifest` accepts.
     """
-    lines = [*_comment(_INTRODUCTION, ""), "", f"vesicula: {MANIFEST_VERSION}", "", "study:",
-             *_live(StudyInfo, "title", quote(title), "  ", remark="fill in: this is the folder's name"),
-             *_fields(StudyInfo, "  ", full=True, but={"title"}), "", "batches:"]
+    lines = [
+        *_comment(_INTRODUCTION, ""),
+        "",
+        f"vesicula: {MANIFEST_VERSION}",
+        "",
+        "study:",
+        *_live(StudyInfo, "title", quote(title), "  ", remark="fill in: this is the folder's name"),
+        *_fields(StudyInfo, "  ", full=True, but={"title"}),
+        "",
+        "batches:",
+    ]
     names = Names()
     for i, batch in enumerate(batches):
         lines += _batch(batch, names, full=i == 0, brief=explain)
-    lines += ["", "# The lab's own release limits, judged for every batch; one '- ' for each.", "criteria:",
-              *_template(ReleaseCriterion, "  ")]
-    lines += ["", "# Files and folders that belong to no batch, so that vesicula check passes over them.", "ignore:",
-              "  # - notes.txt"]
+    lines += [
+        "",
+        "# The lab's own release limits, judged for every batch; one '- ' for each.",
+        "criteria:",
+        *_template(ReleaseCriterion, "  "),
+    ]
+    lines += [
+        "",
+        "# Files and folders that belong to no batch, so that vesicula check passes over them.",
+        "ignore:",
+        "  # - notes.txt",
+    ]
     if others := list(unknown):
         lines += ["", "# Not listed above, because no reader takes them:"]
         lines += [f"#   {quote(path)}: {_one_line(reason)}" for path, reason in others]
@@ -127,8 +143,11 @@ def _sample(sample: SampleGroup, names: Names, batch: str, *, full: bool, brief:
     if full or brief:
         lines += _fields(Sample, "        ", full=full, but={"id", "protein", "lipid", "measurements"})
         for assay in ("protein", "lipid"):
-            lines += [*(_about(Sample, assay, "        ") if full else []), f"        {assay}:",
-                      *_fields(Assay, "          ", full=full and assay == "protein")]
+            lines += [
+                *(_about(Sample, assay, "        ") if full else []),
+                f"        {assay}:",
+                *_fields(Assay, "          ", full=full and assay == "protein"),
+            ]
     lines += ["        measurements:"]
     for i, load in enumerate(sample.loads):
         explain = full and i == 0
@@ -148,8 +167,7 @@ def _live(
     """Write a field that has a value; as the first of a list's item with a dash before it."""
     start = f"{pad[:-2]}- " if item else pad
     remark = f"  # {remark}" if remark else ""
-    return [*(_about(model, key, pad[:-2] if item else pad) if full else []),
-            f"{start}{key}: {value}{remark}".rstrip()]
+    return [*(_about(model, key, pad[:-2] if item else pad) if full else []), f"{start}{key}: {value}{remark}".rstrip()]
 
 
 def _fields(model: type[BaseModel], pad: str, *, full: bool, but: Iterable[str] = ()) -> list[str]:

@@ -100,8 +100,13 @@ def _term(row: dict[str | None, str | None], number: int) -> Term:
 
 
 def _damaged(line: int, expected: str, found: str) -> UnreadableFile:
-    return UnreadableFile(_NAME, where=f"line {line}", expected=expected, found=found,
-                          remedy="The table ships with vesicula: install it again, or correct the row.")
+    return UnreadableFile(
+        _NAME,
+        where=f"line {line}",
+        expected=expected,
+        found=found,
+        remedy="The table ships with vesicula: install it again, or correct the row.",
+    )
 
 
 @cache

@@ -30,9 +30,7 @@ MAX_NODES = 600_000
 _PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # YAML 1.1, section 5.1, allows these; of its line breaks only those that editors count as such are let
 # through, or line numbers would disagree with what the user sees.
-_FORBIDDEN = re.compile(
-    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
-)
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _BREAK = re.compile(r"\r\n|\r|\n")
 _NULL = {"", "~", "null", "Null", "NULL"}
@@ -135,8 +133,13 @@ def decode_utf8(data: bytes) -> tuple[str, list[Problem]]:
         return "", [error(line, f"the manifest is not UTF-8 text: {found} on this line", "Save it as UTF-8")]
     if match := _FORBIDDEN.search(text):
         line = _line_at(text[: match.start()])
-        return "", [error(line, f"the character U+{ord(match[0]):04X} must not stand in a manifest",
-                          "Remove it; it is invisible in most editors")]
+        return "", [
+            error(
+                line,
+                f"the character U+{ord(match[0]):04X} must not stand in a manifest",
+                "Remove it; it is invisible in most editors",
+            )
+        ]
     return text, []
 
 
@@ -195,8 +198,13 @@ def _take(builder: _Builder, event: Any) -> None:  # noqa: ANN401 - yaml's event
         builder.attach(Node(line=line, value=_scalar(builder, event, line)))
         return
     if len(builder.stack) >= MAX_DEPTH:
-        raise _RefusedError(error(line, f"the manifest is nested more than {MAX_DEPTH} levels deep",
-                             "Compare with the template that vesicula init writes"))
+        raise _RefusedError(
+            error(
+                line,
+                f"the manifest is nested more than {MAX_DEPTH} levels deep",
+                "Compare with the template that vesicula init writes",
+            )
+        )
     node = Node(line=line, value=[] if isinstance(event, yaml.SequenceStartEvent) else {})
     builder.attach(node)
     builder.stack.append(_Open(node=node))
@@ -221,8 +229,7 @@ def _scalar(builder: _Builder, event: Any, line: int) -> str | None:  # noqa: AN
     if event.style in (None, "") and value in _NULL:
         return None
     if match := _CONTROL.search(value):
-        builder.problems.append(
-            error(line, f"the text holds the control character U+{ord(match[0]):04X}", "Remove it"))
+        builder.problems.append(error(line, f"the text holds the control character U+{ord(match[0]):04X}", "Remove it"))
         return _CONTROL.sub("?", value)
     return value
 
@@ -234,18 +241,23 @@ def _explain(fault: yaml.YAMLError, text: str, lines: int) -> Problem:
     if opened is not None and ("quoted scalar" in context and "end of stream" in problem):
         return error(opened.line + 1, "a quotation mark that opens here is never closed", "Close it")
     line = min((mark.line if mark is not None else 0) + 1, lines)
-    if opened is not None and "flow" in context and mark is not None and mark.line + 1 >= lines:
-        return error(opened.line + 1, "a bracket that opens here is not closed properly", "Close it")
+    if opened is not None and "flow" in context and line > opened.line + 1:
+        message = f"a bracket that opens here is not closed properly: the fault shows on line {line}"
+        return error(opened.line + 1, message, "Close it, and put a comma between entries")
     if mark is not None and _character_at(text, mark.line, mark.column) == "\t":
         return error(line, "a tab stands where YAML demands blanks", "Indent with blanks")
     if "cannot start any token" in problem:
         found = _character_at(text, mark.line, mark.column) if mark is not None else ""
         return error(line, f"a text must not begin with {found!r} in YAML", "Put it in quotation marks")
     if "mapping values are not allowed" in problem:
-        return error(line, "a colon stands where YAML allows none",
-                     "Check the indentation, and quote a text that holds ': '")
-    return error(line, f"this is not YAML: {shorten(' '.join((context, problem)).strip(), 160)}",
-                 "Check indentation, quotation marks and brackets on this line and the one before")
+        return error(
+            line, "a colon stands where YAML allows none", "Check the indentation, and quote a text that holds ': '"
+        )
+    return error(
+        line,
+        f"this is not YAML: {shorten(' '.join((context, problem)).strip(), 160)}",
+        "Check indentation, quotation marks and brackets on this line and the one before",
+    )
 
 
 def _character_at(text: str, line: int, column: int) -> str:

@@ -24,6 +24,8 @@
     var spec = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
     var plot = figure.querySelector(".plot"), shown = themed(spec);
     figure.classList.add("drawn");
+    plot.setAttribute("role", "img");
+    plot.setAttribute("aria-label", figure.querySelector(".static svg").getAttribute("aria-label"));
     Plotly.newPlot(plot, shown.data, shown.layout, {
       responsive: true, displaylogo: false, displayModeBar: "hover",
       modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],

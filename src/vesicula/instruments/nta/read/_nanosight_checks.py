@@ -45,7 +45,7 @@ class Stated:
         Captures.
     concentration_per_ml, mean_nm, sd_nm, mode_nm, d10_nm, d50_nm, d90_nm : numpy.ndarray, shape (captures,)
         The vendor's values.
-    decimals : mapping-like dict of str to int
+    decimals : dict of str to int
         Decimals printed for ``mean`` and ``sd``.
     average_per_ml : numpy.ndarray, shape (bins,), or None
         The table's column of averages.
@@ -175,10 +175,7 @@ def _moments(edges: FloatArray, per_bin: FloatArray, stated: Stated) -> list[str
         ("mode", mode, stated.mode_nm, step),
     ):
         wrong = filled & (np.abs(ours - theirs) > tolerance)  # NaN compares false: nothing stated
-        found += [
-            f"{name} of {stated.names[i]} {ours[i]:.1f} against {theirs[i]:g} nm"
-            for i in np.flatnonzero(wrong)
-        ]
+        found += [f"{name} of {stated.names[i]} {ours[i]:.1f} against {theirs[i]:g} nm" for i in np.flatnonzero(wrong)]
     return found
 
 
@@ -248,12 +245,12 @@ def duplicates(names: Sequence[str], columns: Sequence[FloatArray]) -> list[tupl
     list of tuple of (int, int)
         Earlier and later index.
     """
+    if len(set(names)) == len(names):
+        return []
     seen: dict[tuple[str, bytes], int] = {}
     pairs = []
     for i, (name, column) in enumerate(zip(names, columns, strict=True)):
-        key = (name, column.tobytes())
-        if key in seen:
-            pairs.append((seen[key], i))
-        else:
-            seen[key] = i
+        earlier = seen.setdefault((name, column.tobytes()), i)
+        if earlier != i:
+            pairs.append((earlier, i))
     return pairs

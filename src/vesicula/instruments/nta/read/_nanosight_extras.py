@@ -137,9 +137,7 @@ def _statistics(
     fields = Fields(path, export, table.block)
     fields.choose(names)
     for title in _WEIGHTED_STATISTICS:
-        extras.vendor[f"vendor_{weight}_{title.lower()}_nm"] = fields.numbers(
-            "Size Data", title, block=table.block
-        )
+        extras.vendor[f"vendor_{weight}_{title.lower()}_nm"] = fields.numbers("Size Data", title, block=table.block)
 
 
 def _percentile_table(table: RawTable, values: FloatArray, offset: int, extras: Extras) -> None:

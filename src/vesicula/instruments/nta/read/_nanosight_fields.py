@@ -162,9 +162,7 @@ class Fields:
         cells = self.aligned(section, key, block=block)
         return max((len(c.partition(mark)[2]) for c in cells if c), default=0)
 
-    def average(
-        self, section: str, key: str, *, block: int | None = None
-    ) -> tuple[float | None, float | None]:
+    def average(self, section: str, key: str, *, block: int | None = None) -> tuple[float | None, float | None]:
         """Return the vendor's average and standard error over captures, or None each (see `row`)."""
         cells = self.cells(section, key, block=block)
         if cells is None:
@@ -226,9 +224,7 @@ class Fields:
             several = len([s for s in self.sections_of[key] if s not in DATA_SECTIONS]) > 1
             title = f"{rows[0].section}: {key}" if several else key
             if section in _LIST_SECTIONS:
-                lists.setdefault(rows[0].section, []).extend(
-                    ", ".join((key, *_trimmed(r.cells))) for r in rows
-                )
+                lists.setdefault(rows[0].section, []).extend(", ".join((key, *_trimmed(r.cells))) for r in rows)
             elif section in _TEXT_SECTIONS and key != "Processed":
                 text = self.export.separator.join(_trimmed(rows[0].cells))
                 if text and key != "Filename:":
@@ -259,8 +255,7 @@ class Fields:
                     code="capture-order",
                     where=f"line {self.line('Experiment Details', 'Filename:')}",
                     message=(
-                        "The captures stand in another order above than in the size table; they were "
-                        "matched by name."
+                        "The captures stand in another order above than in the size table; they were matched by name."
                     ),
                 )
             )

@@ -25,9 +25,7 @@ MAX_LINE = 1_000_000
 MAX_QUOTED_LINES = 20
 """A quoted remark may span lines; a quotation mark left open must not swallow the file."""
 
-SIGNATURE = re.compile(
-    r"^(?:\ufeff|ï»¿)?[\"' \t]*NTA (Experiment|Single Analysis) Summary File", re.MULTILINE
-)
+SIGNATURE = re.compile(r"^(?:\ufeff|ï»¿)?[\"' \t]*NTA (Experiment|Single Analysis) Summary File", re.MULTILINE)
 _CREATED = re.compile(r"\s*[\"']?Created with (?P<software>NTA\b[^,;\t\"]*)", re.IGNORECASE)
 _BINS = re.compile(r"^[\"' \t]*Bin cent(?:re|er) \([^)\n]*\)[\"' \t]*([,;\t])", re.IGNORECASE | re.MULTILINE)
 _TABLE_END = re.compile(r"\n(?![\"']?[ \t]*[+-]?\.?\d)")
@@ -352,9 +350,7 @@ def split_cells(line: str, separator: str, path: Path, number: int) -> list[str]
 
 def _decimal_comma(path: Path, scanner: _Scanner) -> bool:
     """Decide once per export, on all its numbers outside the tables and the first row of each table."""
-    cells = [
-        c for r in scanner.rows if r.section and r.section.lower() != "experiment details" for c in r.cells
-    ]
+    cells = [c for r in scanner.rows if r.section and r.section.lower() != "experiment details" for c in r.cells]
     for table in scanner.tables:
         head = table.text.split("\n", 1)[0]
         cells.extend(split_cells(head, scanner.separator, path, table.first_line))

@@ -72,9 +72,7 @@ def _parse_at_once(table: RawTable, rows: int, separator: str, *, decimal_comma:
     if not _is_plain(text, rows, columns, separator):
         return None
     try:
-        values = np.loadtxt(
-            text[:-1].split("\n"), delimiter=separator, comments=None, ndmin=2, usecols=range(columns)
-        )
+        values = np.loadtxt(text[:-1].split("\n"), delimiter=separator, comments=None, ndmin=2, usecols=range(columns))
     except ValueError:
         return None
     if values.shape != (rows, columns) or not np.isfinite(values).all() or values.min() < 0:

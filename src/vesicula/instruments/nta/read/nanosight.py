@@ -20,7 +20,7 @@ import polars as pl
 from vesicula.core.errors import UnreadableFile
 from vesicula.core.measurement import Capture, FloatArray, ReadWarning, SizeMeasurement
 from vesicula.instruments.api import Head, Reader
-from vesicula.instruments.nta.read._nanosight_checks import Stated, check, concentration_gap, duplicates
+from vesicula.instruments.nta.read._nanosight_checks import TOP_NM, Stated, check, concentration_gap, duplicates
 from vesicula.instruments.nta.read._nanosight_extras import Extras, collect_extras, included_but_missing
 from vesicula.instruments.nta.read._nanosight_fields import Fields
 from vesicula.instruments.nta.read._nanosight_layout import (
@@ -145,21 +145,16 @@ class _Part:
     tables: dict[str, pl.DataFrame]
 
 
-def _across(
-    captures: tuple[Capture, ...], parts: list[_Part], exports: tuple[Export, ...]
-) -> list[ReadWarning]:
+def _across(captures: tuple[Capture, ...], parts: list[_Part], exports: tuple[Export, ...]) -> list[ReadWarning]:
     warnings = []
     if len(parts) > 1:
-        counts = ", ".join(
-            f"{len(p.captures)} from line {e.first_line}" for p, e in zip(parts, exports, strict=True)
-        )
+        counts = ", ".join(f"{len(p.captures)} from line {e.first_line}" for p, e in zip(parts, exports, strict=True))
         warnings.append(
             ReadWarning(
                 code="concatenated-exports",
                 where="whole file",
                 message=(
-                    f"{len(parts)} summaries stand in this file, one after another; all captures are "
-                    f"kept ({counts})."
+                    f"{len(parts)} summaries stand in this file, one after another; all captures are kept ({counts})."
                 ),
             )
         )
@@ -171,8 +166,7 @@ def _across(
                 code="duplicate-captures",
                 where="whole file",
                 message=(
-                    f"The same capture stands here more than once, name and numbers: {names}. Copies "
-                    "are no replicates."
+                    f"The same capture stands here more than once, name and numbers: {names}. Copies are no replicates."
                 ),
             )
         )
@@ -186,7 +180,7 @@ def _read_export(path: Path, export: Export, prefix: str, offset: int) -> _Part:
     names = _names(path, export, fields, table, columns)
     values = parse_table(path, table, export.separator, decimal_comma=export.decimal_comma)
     edges = uniform_edges(path, table, values[:, 0])
-    per_bin = values[:, 1 : columns + 1]
+    per_bin = np.asfortranarray(values[:, 1 : columns + 1])  # a capture is a column, and read as one
     where = f"line {table.title_line}"
     warnings = _export_warnings(export, prefix, where)
     extras = collect_extras(path, export, table, names, offset)
@@ -197,9 +191,7 @@ def _read_export(path: Path, export: Export, prefix: str, offset: int) -> _Part:
         names=names,
         concentration_per_ml=numbers["concentration_per_ml"],
         **{f"{key}_nm": numbers[key] for key, _ in _STATISTICS},
-        decimals={
-            key: fields.decimals("Size Data", title, block=table.block) for key, title in _STATISTICS[:3]
-        },
+        decimals={key: fields.decimals("Size Data", title, block=table.block) for key, title in _STATISTICS[:3]},
         average_per_ml=values[:, columns + 1] if average else None,
         percentiles_nm=extras.percentiles_nm,
     )
@@ -254,21 +246,12 @@ def _value_columns(path: Path, table: RawTable) -> tuple[int, bool]:
     average = titles[-2:] == ["concentration average", "standard error"]
     captures = titles[1:-2] if average else titles[1:]
     expected = "concentration (particles / ml)"
-    if (
-        not re.fullmatch(r"bin cent(?:re|er) \(nm\)", titles[0])
-        or not captures
-        or set(captures) != {expected}
-    ):
-        wrong = next(
-            (t for t, s in zip(table.titles[1:], captures, strict=False) if s != expected), table.titles[0]
-        )
+    if not re.fullmatch(r"bin cent(?:re|er) \(nm\)", titles[0]) or not captures or set(captures) != {expected}:
+        wrong = next((t for t, s in zip(table.titles[1:], captures, strict=False) if s != expected), table.titles[0])
         raise UnreadableFile(
             path,
             where=f"line {table.title_line}",
-            expected=(
-                "'Bin centre (nm)', 'Concentration (particles / ml)' per video, then at most average "
-                "and error"
-            ),
+            expected=("'Bin centre (nm)', 'Concentration (particles / ml)' per video, then at most average and error"),
             found=wrong,
             remedy="Export it again from the NTA software, unchanged.",
         )
@@ -280,9 +263,7 @@ def _names(path: Path, export: Export, fields: Fields, table: RawTable, columns:
     above = fields.cells("Size Data", "Filename", block=table.block)
     manifest = fields.manifest
     names = tuple(above[:columns]) if above is not None else manifest
-    rest = (
-        [c for c in above[columns:] if c and c.lower() not in {"average", "standard error"}] if above else []
-    )
+    rest = [c for c in above[columns:] if c and c.lower() not in {"average", "standard error"}] if above else []
     if len(names) != columns or rest or not all(names):
         raise UnreadableFile(
             path,
@@ -328,28 +309,26 @@ def _export_warnings(export: Export, prefix: str, where: str) -> list[ReadWarnin
     missing = [s for s in _SECTIONS if s.lower() not in present]
     if missing or not export.kind:
         names = ", ".join([*(f"[{s}]" for s in missing), *([] if export.kind else ["the title line"])])
-        warnings.append(
-            ReadWarning(code="missing-section", message=f"The export lacks {names}.", where=where)
-        )
+        warnings.append(ReadWarning(code="missing-section", message=f"The export lacks {names}.", where=where))
     return warnings
 
 
 def _refuse_lost_rows(path: Path, edges: FloatArray, per_bin: FloatArray, stated: Stated, where: str) -> None:
     """Refuse a table that ends early and is short of particles: every statistic of it would be wrong."""
+    if edges[0] <= 1e-6 and edges[-1] >= TOP_NM - 1e-6:
+        return
     gap = concentration_gap(per_bin, stated.concentration_per_ml)
     short = gap > 0.01 * np.abs(stated.concentration_per_ml)
     beyond = np.zeros_like(short)
     if stated.percentiles_nm is not None and stated.percentiles_nm.size:
         beyond = stated.percentiles_nm[-1, 1:] > edges[-1] + (edges[1] - edges[0])
-    whole = edges[0] <= 1e-6 and edges[-1] >= 1000 - 1e-6
-    if not whole and (short | beyond).any():
+    if (short | beyond).any():
         i = int(np.flatnonzero(short | beyond)[0])
         raise UnreadableFile(
             path,
             where=where,
             expected=(
-                f"a size table that holds all of {stated.names[i]} "
-                f"({stated.concentration_per_ml[i]:.4g} per mL)"
+                f"a size table that holds all of {stated.names[i]} ({stated.concentration_per_ml[i]:.4g} per mL)"
             ),
             found=f"{per_bin[:, i].sum():.4g} per mL between {edges[0]:g} and {edges[-1]:g} nm",
             remedy="The table is cut: export it again.",
@@ -365,9 +344,7 @@ def _captures(
     numbers: dict[str, FloatArray],
     extras: Extras,
 ) -> list[Capture]:
-    conditions = {
-        key: fields.numbers(section, title, ignore=_AUTOMATIC) for key, section, title in _CONDITIONS
-    }
+    conditions = {key: fields.numbers(section, title, ignore=_AUTOMATIC) for key, section, title in _CONDITIONS}
     vendor = {f"vendor_{key}_nm": numbers[key] for key, _ in _STATISTICS}
     vendor["vendor_concentration_per_ml"] = numbers["concentration_per_ml"]
     vendor["vendor_centres_per_frame"] = numbers["centres_per_frame"]
@@ -427,10 +404,7 @@ def _dilutions(path: Path, export: Export, fields: Fields) -> list[float | None]
                 where=f"line {fields.line('Results', DILUTION)} ({DILUTION})",
                 expected="a positive number or 'Not recorded'",
                 found=cell,
-                remedy=(
-                    "Without it nobody can tell whether concentrations are those of the sample: export "
-                    "it again."
-                ),
+                remedy=("Without it nobody can tell whether concentrations are those of the sample: export it again."),
             )
         factors.append(factor)
     return factors
@@ -452,9 +426,7 @@ def _dilution_warnings(captures: list[Capture], fields: Fields) -> list[ReadWarn
                 ),
             )
         )
-    below = sorted(
-        {c.dilution_factor for c in captures if c.dilution_factor is not None and c.dilution_factor < 1}
-    )
+    below = sorted({c.dilution_factor for c in captures if c.dilution_factor is not None and c.dilution_factor < 1})
     if below:
         warnings.append(
             ReadWarning(

@@ -56,8 +56,7 @@ class _Format:
 _PARTICLES = _Format(
     name="nanosight_particle_data",
     kind="tracks",
-    columns=_COMMON
-    | {"Start frame": ("start_frame", "whole"), "Tracklength": ("track_length_frames", "whole")},
+    columns=_COMMON | {"Start frame": ("start_frame", "whole"), "Tracklength": ("track_length_frames", "whole")},
 )
 _POINTS = _Format(
     name="nanosight_all_tracks",
@@ -128,9 +127,7 @@ def _parts(text: str, title_line: str) -> list[str]:
     """Split at repeated title lines: several tables in one file."""
     return [
         p.lstrip("\n") if i == 0 else p[1:]
-        for i, p in enumerate(
-            re.split(rf"^\ufeff?{re.escape(title_line)}(?=\n|$)", text, flags=re.MULTILINE)[1:]
-        )
+        for i, p in enumerate(re.split(rf"^\ufeff?{re.escape(title_line)}(?=\n|$)", text, flags=re.MULTILINE)[1:])
     ]
 
 
@@ -181,9 +178,7 @@ def _parse_at_once(
         return None
     text = body.replace(",", ".") if decimal_comma else body
     kinds = {f"c{places[t]}": kind for t, (_, kind) in wanted.columns.items()}
-    schema = {
-        f"c{i}": pl.Float64 if kinds.get(f"c{i}", "flag") != "flag" else pl.String for i in range(len(titles))
-    }
+    schema = {f"c{i}": pl.Float64 if kinds.get(f"c{i}", "flag") != "flag" else pl.String for i in range(len(titles))}
     try:
         raw = pl.read_csv(
             io.BytesIO(text.encode()),
@@ -206,11 +201,7 @@ def _parse_at_once(
 
 
 def _flag(column: pl.Series) -> pl.Series | None:
-    flags = (
-        column.str.strip_chars()
-        .str.to_lowercase()
-        .replace_strict(_FLAGS, default=None, return_dtype=pl.Boolean)
-    )
+    flags = column.str.strip_chars().str.to_lowercase().replace_strict(_FLAGS, default=None, return_dtype=pl.Boolean)
     return None if flags.null_count() else flags
 
 
@@ -219,9 +210,7 @@ def _number(column: pl.Series, kind: str) -> pl.Series | None:
         return None
     values = column.to_numpy()
     if kind == "whole":
-        whole = values.size == 0 or bool(
-            (values >= 0).all() and (values < 2**53).all() and (values % 1 == 0).all()
-        )
+        whole = values.size == 0 or bool((values >= 0).all() and (values < 2**53).all() and (values % 1 == 0).all())
         return column.cast(pl.Int64) if whole else None
     return None if kind == "positive" and bool((values <= 0).any()) else column
 
@@ -291,8 +280,7 @@ def _file_warnings(
                 code="concatenated-exports",
                 where="whole file",
                 message=(
-                    f"{parts} tables stand in this file, one after another; the column 'capture' tells "
-                    "them apart."
+                    f"{parts} tables stand in this file, one after another; the column 'capture' tells them apart."
                 ),
             )
         )
@@ -318,9 +306,7 @@ def _file_warnings(
             ReadWarning(
                 code="no-final-newline",
                 where="last line",
-                message=(
-                    "The last line is not ended, as if the file had been cut; rows may be missing after it."
-                ),
+                message=("The last line is not ended, as if the file had been cut; rows may be missing after it."),
             )
         )
     return warnings
@@ -336,8 +322,7 @@ def _table_warnings(table: pl.DataFrame, wanted: _Format) -> list[ReadWarning]:
                 code="duplicate-rows",
                 where="whole file",
                 message=(
-                    f"{repeated} rows repeat the {' and '.join(key[1:])} of another: tracks may be "
-                    "counted twice."
+                    f"{repeated} rows repeat the {' and '.join(key[1:])} of another: tracks may be counted twice."
                 ),
             )
         )
@@ -348,9 +333,7 @@ def _table_warnings(table: pl.DataFrame, wanted: _Format) -> list[ReadWarning]:
             ReadWarning(
                 code="implausible-size",
                 where="column Size/nm",
-                message=(
-                    f"The median diameter is {median:g} nm, outside what NTA can see: columns may be swapped."
-                ),
+                message=(f"The median diameter is {median:g} nm, outside what NTA can see: columns may be swapped."),
             )
         )
     warnings += _stokes_einstein(table)
@@ -358,18 +341,13 @@ def _table_warnings(table: pl.DataFrame, wanted: _Format) -> list[ReadWarning]:
         per_track = table.group_by("capture", "particle_id").agg(
             pl.col("diameter_nm", "diffusion_nm2_per_s", "included").n_unique()
         )
-        torn = per_track.filter(
-            pl.max_horizontal("diameter_nm", "diffusion_nm2_per_s", "included") > 1
-        ).height
+        torn = per_track.filter(pl.max_horizontal("diameter_nm", "diffusion_nm2_per_s", "included") > 1).height
         if torn:
             warnings.append(
                 ReadWarning(
                     code="inconsistent-tracks",
                     where="whole file",
-                    message=(
-                        f"{torn} tracks change diameter, diffusion coefficient or inclusion from point "
-                        "to point."
-                    ),
+                    message=(f"{torn} tracks change diameter, diffusion coefficient or inclusion from point to point."),
                 )
             )
     return warnings
