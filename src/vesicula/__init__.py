@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vesicula.core.assessment import Assessment, BatchAssessment
     from vesicula.core.errors import VesiculaError
     from vesicula.core.population import Population, lognormal_population
-    from vesicula.dossier import write as write_dossier
+    from vesicula.dossier.write import write as write_dossier
     from vesicula.instruments.nta.simulate import simulate_nta
     from vesicula.instruments.registry import read
     from vesicula.manifest.check import check_study
@@ -41,7 +41,7 @@ _HOMES = {
     "read": "vesicula.instruments.registry",
     "simulate_nta": "vesicula.instruments.nta.simulate",
     "verify_dossier": "vesicula.verify",
-    "write_dossier": "vesicula.dossier",
+    "write_dossier": "vesicula.dossier.write",
 }
 
 __all__ = [

@@ -263,3 +263,9 @@ def test_a_file_that_vanishes_after_the_check(study_folder: Path) -> None:
     assessment = study.analyse()
     assert [f.path for f in assessment.failed_files] == ["beads2.csv", "noise.csv"]
     assert finding(assessment, "A/S1/size/none").verdict is Verdict.NOT_MEASURED
+
+
+def test_a_file_that_was_never_there(study_folder: Path) -> None:
+    (study_folder / "beads2.csv").unlink()
+    assessment = Study.load(study_folder).analyse()
+    assert [f.path for f in assessment.failed_files] == ["beads2.csv", "noise.csv"]

@@ -224,7 +224,7 @@ def load(maker: Maker, k: int, captures: int, shape: Sequence[tuple[float, float
             "nanosight-particles-per-frame-20-100",
             "Particles per frame",
             Verdict.WARNING,
-            "112.4 to 131.0; outside the limit (20.0 to 100 particles) in 5 of 5 captures. Dilute more and capture again.",
+            "112.4 to 131.0; outside the limit (20.0 to 100 particles) in 5 of 5 captures. Dilute more.",
         ),
         (
             "nanosight-completed-tracks-1000",
@@ -350,7 +350,7 @@ def classes(maker: Maker, shape: Sequence[tuple[float, float, float]], inputs: t
             ),
             criterion=Criterion(text=text, low=low, high=high, source=source),
             inputs=inputs,
-            statement=f"{share:.1f} % of the particles have the size that this source gives the {row['class']}: {text}.",
+            statement=f"{share:.1f} % of the particles have the size of the {row['class']}: {text}.",
             method=MethodRef(name="nta.class_fraction", version=VERSION, parameters={**SETTINGS, "low_nm": low}),
         )
     maker.add(
@@ -543,7 +543,10 @@ def study_folder(tmp_path: Path, assessment: Assessment) -> Path:
 @pytest.fixture(scope="session")
 def hostile() -> Assessment:
     """Return an assessment in which every text from outside attacks the page."""
-    attack = "<script>window.pwned=1</script></script><img src=x onerror=window.pwned=1>\" onmouseover=window.pwned=1 x=' {{7*7}} {% raw %} \u2028]]>"
+    attack = (
+        "<script>window.pwned=1</script></script><img src=x onerror=window.pwned=1><a href='https://evil.example'>x</a>"
+        "\" onmouseover=window.pwned=1 x=' {{7*7}} {% raw %} \u2028]]>"
+    )
     good = make_batch("B1", loads=1, captures=2)
     bad_source = Citation(text=attack, doi="javascript:window.pwned=1", note=attack)
     findings = tuple(

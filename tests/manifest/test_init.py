@@ -143,7 +143,11 @@ def test_every_field_stands_there_and_can_be_filled_in(tmp_path, fake):
     ):
         missing = {k for k, v in part.model_dump().items() if v is None} - {"reader"}
         assert missing == set(), type(part)
-    assert [w.message for w in source.warnings] == ["method: 'BCA' is not in the vocabulary."]  # as the lipid assay
+    # The one example of "method" that the test knows is that of an assay of protein, not of lipid or isolation.
+    assert {(w.message, w.line) for w in source.warnings} == {
+        ("method: 'BCA' is not in the vocabulary.", source.line("batches", 0, "isolation", 0, "method")),
+        ("method: 'BCA' is not in the vocabulary.", source.line("batches", 0, "samples", 0, "lipid", "method")),
+    }
 
 
 def test_units_and_explanations_stand_beside_fields(tmp_path, fake):
@@ -282,8 +286,6 @@ HOSTILE = [
     "😀.txt",
     " lead.txt",
     "trail ",
-    "...",
-    "..txt",
     "\U0001f600" * 50,
     "fill in",
     "fill in ",
@@ -352,7 +354,7 @@ def test_quote_round_trip(text):
     decoded, problems = decode_utf8(f"- {line}\n".encode())
     assert problems == []
     tree, problems = parse(decoded)
-    control = any(ord(c) < 32 and c not in "\t\n\r" or c == "\x7f" for c in text)
+    control = any((ord(c) < 32 and c not in "\t\n\r") or c == "\x7f" for c in text)
     assert bool(problems) == control
     if not control:
         assert plain(tree) == [text]

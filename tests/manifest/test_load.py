@@ -228,7 +228,7 @@ def test_too_deep(lab, opening):
 
 
 def test_too_many_entries(lab, monkeypatch):
-    import vesicula.manifest.yaml_text as yaml_text
+    from vesicula.manifest import yaml_text
 
     monkeypatch.setattr(yaml_text, "MAX_NODES", 20)
     assert "more than 20 entries" in only_problem(lab.write())[1]
@@ -380,7 +380,7 @@ def test_inspection_keeps_the_manifest_when_only_files_are_missing(lab):
 def test_pure_python_parser_finds_the_same(lab, monkeypatch):
     import yaml
 
-    import vesicula.manifest.yaml_text as yaml_text
+    from vesicula.manifest import yaml_text
 
     lab.text = lab.text.replace("passage: 4", "passage: p4").replace("BM-MSC", "&x BM-MSC")
     fast = problems_of(lab.write("replicate: on", "replicate: on\n            replicate: off"))

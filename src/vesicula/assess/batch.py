@@ -180,7 +180,7 @@ def assess_batch(task: BatchTask, hashes: dict[str, str], key: str) -> BatchAsse
 def _load_entry(
     task: BatchTask, sample: Sample, index: int, entry: MeasurementEntry, hashes: dict[str, str], loaded: _Loaded
 ) -> LoadedEntry:
-    label = entry.replicate or (Path(entry.files[0]).stem if len(sample.measurements) > 1 else "load 1")
+    label = _label(sample, index)
     measurements: list[tuple[InputRef, Measurement]] = []
     for path in entry.files:
         try:
@@ -195,6 +195,18 @@ def _load_entry(
     return LoadedEntry(
         index=index, label=label, dilution_factor=entry.dilution_factor, measurements=tuple(measurements)
     )
+
+
+def _label(sample: Sample, index: int) -> str:
+    """Name a load: as the manifest does, else after its first file, else by number; no two loads alike."""
+    entry = sample.measurements[index]
+    if entry.replicate:
+        return entry.replicate
+    if len(sample.measurements) == 1:
+        return "load 1"
+    stem = Path(entry.files[0]).stem
+    others = [m.replicate or Path(m.files[0]).stem for i, m in enumerate(sample.measurements) if i != index]
+    return stem if stem not in others else f"load {index + 1} ({stem})"
 
 
 def _read_inside(folder: Path, path: str, reader: str | None) -> Measurement:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import tempfile
@@ -103,19 +102,20 @@ class Study:
         Returns
         -------
         Study
-            With a checked manifest. The instrument files are not read yet.
+            With a checked manifest. The instrument files are not read yet; one that is missing will be a
+            finding of its batch.
 
         Raises
         ------
         ManifestError
             When study.yaml is missing or does not hold together; names every line concerned.
         """
-        manifest, source = load_manifest(Path(folder))
+        manifest, source = load_manifest(Path(folder), tolerate_missing=True)
         return cls(
-            folder=source.path.parent,
+            folder=source.folder,
             manifest=manifest,
             manifest_path=source.path,
-            manifest_sha256=hashlib.sha256(source.path.read_bytes()).hexdigest(),
+            manifest_sha256=source.sha256,
         )
 
     def analyse(

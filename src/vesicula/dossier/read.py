@@ -67,6 +67,41 @@ def load_findings(folder: Path | str) -> FindingsDocument:
         raise DossierError(f"{path}: is not a findings.json of vesicula, version 1 ({error}).") from error
 
 
+def load_header(folder: Path | str) -> FindingsDocument:
+    """Load findings.json of a dossier without its batches, whatever their number.
+
+    Parameters
+    ----------
+    folder : pathlib.Path or str
+        The dossier.
+
+    Returns
+    -------
+    FindingsDocument
+        With `batches` empty; `iter_batches` reads them one at a time.
+
+    Raises
+    ------
+    DossierError
+        When it is missing or not of the published schema.
+    """
+    path = Path(folder) / FINDINGS
+    head = []
+    try:
+        with path.open("rb") as stream:
+            for line in stream:
+                head.append(line)
+                if line.strip() == b'"batches":[':
+                    break
+        return msgspec.json.decode(b"".join(head) + b"]}", type=FindingsDocument)
+    except OSError as error:
+        raise DossierError(
+            f"{path}: cannot be read ({error.strerror or error}). Is this the folder of a dossier?"
+        ) from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DossierError(f"{path}: is not a findings.json of vesicula, version 1 ({error}).") from error
+
+
 def iter_batches(folder: Path | str) -> Iterator[BatchFindings]:
     """Read the batches of findings.json one at a time, so that a large study stays within bounded memory.
 
@@ -89,7 +124,7 @@ def iter_batches(folder: Path | str) -> Iterator[BatchFindings]:
     try:
         with path.open("rb") as stream:
             for line in stream:
-                if line.rstrip() == b'"batches":[':
+                if line.strip() == b'"batches":[':
                     break
             else:
                 raise DossierError(f"{path}: has no line that begins the batches. Restore the file.")

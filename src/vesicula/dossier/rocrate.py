@@ -20,7 +20,8 @@ from vesicula.dossier.wording import field_text, isolation_text, plain
 
 SPECIFICATION = "https://w3id.org/ro/crate/1.1"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
-SOFTWARE_URL = "https://pypi.org/project/vesicula/"
+SOFTWARE_URL = ""
+"""Where vesicula is published; left out of the crate while there is no such place."""
 ROOT, CRATE = "./", "ro-crate-metadata.json"
 
 # Terms that the RO-Crate 1.1 context (schema.org 10) lacks. Bioschemas types as the ISA RO-Crate profile uses them.
@@ -286,6 +287,8 @@ def _root(content: CrateContent, files: Sequence[Entity], licence: Entity, peopl
     }
     for person in people:
         root["publisher" if person["@type"] == "Organization" else "contactPoint"] = reference(person["@id"])
+    if people:
+        root["author"] = reference(people[-1]["@id"])
     processes = [e for e in content.batches if e["@type"] == "LabProcess"]
     if processes:
         root["about"] = [reference(e["@id"]) for e in processes]
@@ -330,7 +333,7 @@ def _software(a: Assessment) -> list[Entity]:
             "@type": "SoftwareApplication",
             "name": name,
             "softwareVersion": version or "unknown",
-            "url": SOFTWARE_URL,
+            **({"url": SOFTWARE_URL} if SOFTWARE_URL else {}),
             "softwareRequirements": [reference(anchor("software", n)) for n, _ in needed],
         },
         *(
@@ -354,7 +357,8 @@ def _action(
         "@id": "#analysis",
         "@type": "CreateAction",
         "name": f"Analysis with {a.software}",
-        "description": f"Instrument files to findings, with the parameters in findings.json; study.yaml has SHA-256 {a.manifest_sha256}.",
+        "description": "From instrument files to findings, with the parameters that stand in findings.json; "
+        f"study.yaml has SHA-256 {a.manifest_sha256}.",
         "instrument": reference("#vesicula"),
         "object": [reference(i["@id"]) for i in inputs],
         "result": [reference(o["@id"]) for o in outputs],

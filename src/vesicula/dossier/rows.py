@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from os.path import commonprefix
 
 from markupsafe import Markup
 
@@ -279,7 +278,7 @@ def _matrix_row(
     first_anchor, _ = next(iter(found.values()))
     same = len({h.parameters for h in made}) == 1
     shared = HowMade(
-        finding_id=f"{commonprefix([h.finding_id for h in made])}...",
+        finding_id=f"{made[0].finding_id.rsplit('/', 2)[0]}/...",
         statement="",
         version=made[0].version,
         parameters=made[0].parameters if same else (),

@@ -40,8 +40,10 @@ TOPICS = {
     "concentration": ("Concentration", ""),
     "vesicle-class": (
         "Vesicle classes by published definition",
-        "Share of particles by number inside the size range that each source prints. Sources disagree about the "
-        "ranges, and ranges overlap: shares need not add up to one. Size alone does not prove origin.",
+        (
+            "Share of particles by number inside the size range that each source prints. Sources disagree about the "
+            "ranges, and ranges overlap: shares need not add up to one. Size alone does not prove origin."
+        ),
     ),
     "purity": ("Purity", ""),
     "zeta-potential": ("Zeta potential", ""),

@@ -1,4 +1,4 @@
-"""A figure as plain data: a Plotly specification, a static drawing of the same data, a caption and a text alternative."""
+"""A figure as plain data: Plotly specification, static drawing of the same data, caption, text alternative."""
 
 from __future__ import annotations
 

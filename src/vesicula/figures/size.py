@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from vesicula.core.estimate import Distribution, Peak
@@ -159,7 +160,8 @@ def _trace(curve: _Curve, max_points: int, end: float) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": curve.name,
+        # Plotly reads a few tags in names, links among them: from a file they are text.
+        "name": escape(curve.name, quote=False),
         "legendgroup": curve.group,
         "meta": curve.kind,
         # A uniform grid as start and step: half the bytes.

@@ -141,6 +141,6 @@ def strip_axis(scale: Scale) -> str:
 def _wrap(content: str, scale: Scale, extra: str) -> str:
     width = number(scale.end + PAD)
     return (
-        f'<svg class="strip" viewBox="0 0 {width} {HEIGHT}" width="{width}" height="{HEIGHT}" fill="currentColor"{extra} '
-        f'aria-hidden="true">{content}</svg>'
+        f'<svg class="strip" viewBox="0 0 {width} {HEIGHT}" width="{width}" height="{HEIGHT}" '
+        f'fill="currentColor"{extra} aria-hidden="true">{content}</svg>'
     )

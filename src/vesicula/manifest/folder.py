@@ -6,19 +6,21 @@ import difflib
 import os
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from pydantic import TypeAdapter, ValidationError
 
 from vesicula.core.errors import shorten
-from vesicula.core.study import RelativePath
+from vesicula.core.manifest_fields import RelativePath
 from vesicula.manifest.problem import Problem, error
 
 MANIFEST_NAME = "study.yaml"
 MAX_FILES = 100_000
 """Far above a study of thousands of batches; keeps a walk started in the wrong folder short."""
 MAX_FOLDER_DEPTH = 12
+MAX_HINTS = 20
+"""Missing files for which the nearest names are looked up; more are missing only in the wrong folder."""
 
 _CRATE = "ro-crate-metadata.json"
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
@@ -178,7 +180,8 @@ def check_files(folder: Path, listed: list[tuple[int, str]]) -> list[Problem]:
         file, fault = f"the file {shorten(path)!r}", _fault(folder, root, path)
         if fault == "missing":
             names = list(list_folder(folder).files) if names is None else names
-            problems.append(error(line, f"{file} is not in the folder", _nearest(path, names)))
+            hint = _nearest(path, names) if len(problems) < MAX_HINTS else ""
+            problems.append(replace(error(line, f"{file} is not in the folder", hint), missing_file=True))
         elif fault:
             problems.append(error(line, f"{file} {fault}", "Copy the file itself into the study folder"))
         identities = _identities(folder, path, usable=not fault)

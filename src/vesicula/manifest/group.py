@@ -90,6 +90,9 @@ _REPEAT = (
 )
 _DILUTION = re.compile(r"(?:[-_ ]|1[:/]|1to)([0-9]{2,6})x?$", re.IGNORECASE)
 
+MAX_NAME = 200
+"""Longest name of a sample that is looked at: a header may hold anything."""
+
 _PLAIN_FOLDERS = frozenset(
     {
         "nta",
@@ -141,7 +144,7 @@ def look_at(folder: Path, path: str, recognise: Callable[[Path], Reader]) -> Kno
     stem = _COMPANION.sub("", pure.stem)
     header = _SAMPLE.search(text)
     captures = _CAPTURES.search(text)
-    name = header[1].strip() if header else ""
+    name = header[1][:MAX_NAME].strip() if header else ""
     return KnownFile(
         path=path,
         reader=reader.name,

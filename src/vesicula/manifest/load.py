@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -18,7 +18,7 @@ from vesicula.manifest.vocabulary import Kind, Term, normalise, suggest
 from vesicula.manifest.yaml_text import MAX_BYTES, Node, decode_utf8, line_of, parse, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 Loc = tuple[int | str, ...]
@@ -94,13 +94,15 @@ class Inspection:
         return tuple(p for p in self.problems if p.severity == "error")
 
 
-def load_manifest(folder_or_file: Path) -> tuple[Manifest, ManifestSource]:
+def load_manifest(folder_or_file: Path, *, tolerate_missing: bool = False) -> tuple[Manifest, ManifestSource]:
     """Load the manifest of a study.
 
     Parameters
     ----------
     folder_or_file : pathlib.Path
         The study folder, or its ``study.yaml``.
+    tolerate_missing : bool
+        Whether a listed file that is not there is left for the analysis to tell, which goes on without it.
 
     Returns
     -------
@@ -115,8 +117,9 @@ def load_manifest(folder_or_file: Path) -> tuple[Manifest, ManifestSource]:
         values out of range, files that are missing, repeated or outside the folder.
     """
     inspection = inspect_manifest(folder_or_file)
-    if inspection.manifest is None or inspection.errors:
-        raise ManifestError(inspection.source.path, [(p.line, p.text) for p in inspection.errors])
+    errors = [p for p in inspection.errors if not (tolerate_missing and p.missing_file)]
+    if inspection.manifest is None or errors:
+        raise ManifestError(inspection.source.path, [(p.line, p.text) for p in errors])
     return inspection.manifest, inspection.source
 
 
@@ -193,13 +196,19 @@ def _validate(tree: Node) -> tuple[Manifest | None, list[Problem]]:
     try:
         return Manifest.model_validate(plain(tree)), []
     except ValidationError as faults:
-        problems = []
-        for fault in faults.errors(include_url=False):
-            if explained := explain(fault):
-                loc, message, remedy = explained
-                remedy = remedy or _oxygen(loc, fault["input"])
-                problems.append(error(line_of(tree, loc), message, remedy))
-        return None, problems
+        found = [(line_of(tree, tuple(fault["loc"])), fault) for fault in faults.errors(include_url=False)]
+        found.sort(key=lambda f: f[0])
+        problems = [problem for _, fault in found[:MAX_PROBLEMS] if (problem := _explained(tree, fault))]
+        # The rest is only counted: finding the nearest field name for each of a million would take minutes.
+        return None, problems + [error(line, "not explained") for line, _ in found[MAX_PROBLEMS:]]
+
+
+def _explained(tree: Node, fault: Mapping[str, Any]) -> Problem | None:
+    explained = explain(fault)
+    if explained is None:
+        return None
+    loc, message, remedy = explained
+    return error(line_of(tree, loc), message, remedy or _oxygen(loc, fault["input"]))
 
 
 def _oxygen(loc: Loc, value: object) -> str:
@@ -289,11 +298,11 @@ def _unfilled(tree: Node) -> list[Problem]:
 
 
 def _words(tree: Node) -> list[Problem]:
-    problems = []
+    problems: list[Problem] = []
     for pattern, kind in WORDS:
         for line, text in _texts(tree, pattern):
             if text.strip() and known_word(kind, text) is None:
-                near = suggest(kind, text)
+                near = suggest(kind, text) if len(problems) < MAX_PROBLEMS else ()
                 remedy = f"Nearest: {', '.join(near)}. " if near else ""
                 problems.append(
                     warning(

@@ -23,12 +23,15 @@ class Problem:
         What is the matter, in one sentence.
     remedy : str
         What to do about it; empty when the message says so already.
+    missing_file : bool
+        Whether it is only that a listed file is not there: an analysis can go on without it.
     """
 
     line: int
     severity: Severity
     message: str
     remedy: str = ""
+    missing_file: bool = False
 
     @property
     def text(self) -> str:

@@ -119,7 +119,8 @@ def smooth(h: Histogram, bandwidth_nm: float) -> SmoothDensity:
     """
     first = max(0.0, h.edges_nm[0] - REACH * bandwidth_nm)
     last = h.edges_nm[-1] + REACH * bandwidth_nm
-    cells = min(int(np.ceil((last - first) / bandwidth_nm * CELLS_PER_BANDWIDTH)), MAX_CELLS)
+    # 1e-9: rounding must not decide on one cell more.
+    cells = min(int(np.ceil((last - first) / bandwidth_nm * CELLS_PER_BANDWIDTH - 1e-9)), MAX_CELLS)
     step = (last - first) / cells
     edges = first + step * np.arange(cells + 1)
     mass = np.diff(np.interp(edges, h.edges_nm, h.cumulative))
@@ -365,7 +366,8 @@ def compact(values: FloatArray) -> tuple[float, ...]:
     Returns
     -------
     tuple of float
-        The rounded numbers. Six digits are far beyond any instrument and halve the size of what is stored.
+        The rounded numbers; below 1e-17 they lose digits and become 0. Six digits are far beyond any instrument
+        and halve the size of what is stored.
     """
     x = np.asarray(values, dtype=np.float64)
     with np.errstate(divide="ignore"):
