@@ -124,7 +124,9 @@ def test_the_axis_shows_nearly_all_particles(figure: Figure, curves: tuple[Distr
     assert 0.995 <= shown / total < 1.0
 
 
-@pytest.mark.parametrize(("low", "high", "count"), [(0, 1, 4), (0, 5.4e9, 4), (88, 104, 3), (-3, 7, 5), (0.001, 0.0021, 4)])
+@pytest.mark.parametrize(
+    ("low", "high", "count"), [(0, 1, 4), (0, 5.4e9, 4), (88, 104, 3), (-3, 7, 5), (0.001, 0.0021, 4)]
+)
 def test_ticks_are_round_and_inside(low: float, high: float, count: int) -> None:
     ticks = nice_ticks(low, high, count)
     assert 2 <= len(ticks) <= 2 * count + 1

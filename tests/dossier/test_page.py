@@ -182,9 +182,13 @@ def test_embedded_json_cannot_leave_its_element() -> None:
     [
         ("10.3402/jev.v2i0.19861", "https://doi.org/10.3402/jev.v2i0.19861"),
         ("10.1002/(SICI)1097-0258(19980815)17:15", "https://doi.org/10.1002/(SICI)1097-0258(19980815)17:15"),
-        ("javascript:alert(1)", ""), ('10.1000/a" onclick="x', ""), ("10.1000/<b>", ""), ("https://evil.example", ""), ("", ""),
+        ("javascript:alert(1)", ""),
+        ('10.1000/a" onclick="x', ""),
+        ("10.1000/<b>", ""),
+        ("https://evil.example", ""),
+        ("", ""),
     ],
-)  # fmt: skip
+)
 def test_only_a_doi_becomes_an_address(doi: str, url: str) -> None:
     assert doi_url(doi) == url
 

@@ -52,9 +52,22 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def validate(folder: Path, profile: str, severity: str, cache: Path) -> dict[str, Any]:
     report = folder.parent / "report.json"
     command = [
-        str(Path(sys.executable).with_name("rocrate-validator")), "-y", "validate", "--offline", "--cache-path", str(cache),
-        "-p", profile, "-l", severity, "-f", "json", "-o", str(report), str(folder),
-    ]  # fmt: skip
+        str(Path(sys.executable).with_name("rocrate-validator")),
+        "-y",
+        "validate",
+        "--offline",
+        "--cache-path",
+        str(cache),
+        "-p",
+        profile,
+        "-l",
+        severity,
+        "-f",
+        "json",
+        "-o",
+        str(report),
+        str(folder),
+    ]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert report.is_file(), done.stdout + done.stderr
     result: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
@@ -110,8 +123,9 @@ def test_the_analysis_names_software_inputs_and_results(
     action = graph["#analysis"]
     assert graph[action["instrument"]["@id"]]["softwareVersion"] == "0.1.0"
     assert {graph[i["@id"]]["name"] for i in action["object"]} == {
-        "study.yaml", *(f.path for b in assessment.batches for f in b.files)
-    }  # fmt: skip
+        "study.yaml",
+        *(f.path for b in assessment.batches for f in b.files),
+    }
     assert "findings.json" in {r["@id"] for r in action["result"]}
     assert graph["./"]["datePublished"] == "2026-11-21T08:00:00+00:00"
     assert graph[graph["./"]["license"]["@id"]]["name"] == "CC-BY-4.0"

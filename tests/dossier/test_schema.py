@@ -40,8 +40,12 @@ def test_findings_json_fits_the_schema_beside_it(assessment: Assessment, tmp_pat
     validator = jsonschema.Draft202012Validator(schema)
     validator.validate(document)
     assert document["$schema"] == paths.schema.name
-    for path, value in ((("batches", 0, "findings", 0, "verdict"), "splendid"), (("batches", 0, "files", 0, "size_bytes"), "big"),
-                        (("version",), 2), (("batches", 0, "findings", 0, "estimate", "value"), None)):  # fmt: skip
+    for path, value in (
+        (("batches", 0, "findings", 0, "verdict"), "splendid"),
+        (("batches", 0, "files", 0, "size_bytes"), "big"),
+        (("version",), 2),
+        (("batches", 0, "findings", 0, "estimate", "value"), None),
+    ):
         broken = copy.deepcopy(document)
         place = broken
         for step in path[:-1]:

@@ -109,7 +109,7 @@ def test_nanosight_numbers_are_reproduced_for_every_capture(name, convention, se
             assert ours == pytest.approx(vendor[f"vendor_{key}_nm"], abs=0.051)
         # Three significant digits of the concentration: half of the last is at most 0.5 %.
         assert s.values["concentration_per_ml"] == pytest.approx(
-            vendor["vendor_concentration_per_ml"] * (1 if convention.endswith("3.2") else 1), rel=0.005
+            vendor["vendor_concentration_per_ml"], rel=0.005
         )
         # Within half a bin of 1 nm: the vendor's mode is a parabola through the fullest bin, ours is smoothed.
         assert s.values["mode_diameter_nm"] == pytest.approx(vendor["vendor_mode_nm"], abs=0.5)

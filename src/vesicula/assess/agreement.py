@@ -139,6 +139,9 @@ def compare(measurement: SizeMeasurement, statistics: MeasurementStatistics) -> 
 def _allowed(capture: Capture, quantity: str, vendor: float) -> float:
     if quantity == "concentration_per_ml":
         return PRINT_ROUNDING_CONCENTRATION * abs(vendor)
+    if quantity in ("mean_diameter_nm", "sd_diameter_nm"):
+        # Both vendors and we take moments at the middle of bins, so only rounding is left.
+        return PRINT_ROUNDING_NM
     widths = np.diff(capture.bin_edges_nm)
     index = int(np.clip(np.searchsorted(capture.bin_edges_nm, vendor) - 1, 0, widths.size - 1))
     return float(widths[index]) + PRINT_ROUNDING_NM
