@@ -79,7 +79,8 @@ def main() -> None:
     print(f"{count} exports; every ratio is our time : the pandas loop's (below 1 is faster)")
     print(f"pandas.read_csv loop, computing nothing   {peer:7.2f} s  {count / peer:6.0f} files/s")
     print(
-        f"vesicula, one process: read and statistics{alone:7.2f} s  {count / alone:6.0f} files/s  ratio {alone / peer:.2f}"
+        f"vesicula, one process: read and statistics{alone:7.2f} s  {count / alone:6.0f} files/s  "
+        f"ratio {alone / peer:.2f}"
     )
     print(f"peak memory of that process: {peak_mib(resource.RUSAGE_SELF):.0f} MiB")
     for n in sorted({max(1, count // 4), count}):

@@ -222,9 +222,7 @@ MIXTURES: dict[str, Mixture] = {
 SIZES = (65, 200, 500, 1000, 5000)
 
 
-def second_peaks(
-    mixture: Mixture, n: int, *, layout: str, repeats: int, seed: list[int], captures: int = 1
-) -> float:
+def second_peaks(mixture: Mixture, n: int, *, layout: str, repeats: int, seed: list[int], captures: int = 1) -> float:
     """Return the share of simulations with at least two significant peaks."""
     medians, spreads, weights = mixture
     base = ZETAVIEW if layout == "zetaview" else NtaSimulationSettings()
@@ -257,9 +255,7 @@ def peak_tables(repeats: int) -> tuple[str, str, dict[str, list[float]]]:
         false_rows.append([name, "nanosight", "5", *(f"{100 * s:.1f}" for s in shares)])
     power: dict[str, list[float]] = {}
     for i, (name, mixture) in enumerate(MIXTURES.items()):
-        power[name] = [
-            second_peaks(mixture, n, layout="nanosight", repeats=repeats, seed=[3, i, n]) for n in SIZES
-        ]
+        power[name] = [second_peaks(mixture, n, layout="nanosight", repeats=repeats, seed=[3, i, n]) for n in SIZES]
     head = [f"n = {n}" for n in SIZES]
     power_rows = ([name, *(f"{100 * s:.0f}" for s in shares)] for name, shares in power.items())
     return (
@@ -278,9 +274,7 @@ def broadening_table() -> str:
     for gsd in (1.05, 1.2, 1.45):
         truth = lognormal_population(median_nm=(110.0,), geometric_sd=(gsd,), concentration_per_ml=(1e13,))
         for steps in (5, 14, 29, 99):
-            sim = NtaSimulationSettings(
-                captures=20, finite_tracks=True, min_track_steps=steps, mean_extra_steps=0.0
-            )
+            sim = NtaSimulationSettings(captures=20, finite_tracks=True, min_track_steps=steps, mean_extra_steps=0.0)
             found = recovery(truth, alike(sim), repeats=1, rng=np.random.default_rng([4, steps]))
             cells = [f"{100 * found[q].relative_bias:+.0f} %" for q in QUANTITIES[:-1]]
             rows.append([f"{gsd}", str(steps), *cells])
@@ -300,8 +294,10 @@ class Plot:
     def __init__(self, title: str, x: tuple[float, float], y: tuple[float, float], labels: tuple[str, str]) -> None:
         self.x, self.y = x, y
         self.parts = [
-            (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-            f'aria-label="{title}" font-family="sans-serif" font-size="12">'),
+            (
+                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+                f'aria-label="{title}" font-family="sans-serif" font-size="12">'
+            ),
             f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
             f'<text x="{LEFT}" y="18" font-size="14">{title}</text>',
             f'<text x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 8}" text-anchor="middle">{labels[0]}</text>',
@@ -354,9 +350,7 @@ def coverage_figure(results: list[tuple[Scenario, dict[str, Recovery]]], repeats
     """Coverage of every quantity; the band is where 95 % of the points of exact intervals fall."""
     names = list(SHORT)
     plot = Plot("Coverage of 95 % intervals, known truth", (-0.5, len(names) - 0.5), (70, 101), ("", "coverage, %"))
-    plot.ticks(
-        x=[(i, SHORT[q]) for i, q in enumerate(names)], y=[(v, str(v)) for v in (70, 75, 80, 85, 90, 95, 100)]
-    )
+    plot.ticks(x=[(i, SHORT[q]) for i, q in enumerate(names)], y=[(v, str(v)) for v in (70, 75, 80, 85, 90, 95, 100)])
     half = 196 * np.sqrt(0.95 * 0.05 / repeats)
     for edge in (95 - half, 95 + half):
         plot.line([(-0.5, edge), (len(names) - 0.5, edge)], "#888888", width=1, dash="4 3")

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - Markdown tables have long rows
 """Write docs/validation/nta-exports.md: our numbers beside the vendors', file by file.
 
 Run as: python docs/make_validation.py. The NanoSight files are in tests/data; the ZetaView files may not be
@@ -83,7 +84,9 @@ among the files. The table of positions, where there is one, states the mean con
 
 
 def main() -> int:
-    zetaview = sorted(SHARED.glob("irispota__EV-NTA/*/*.txt")) + sorted(SHARED.glob("sumit*/backend/NTA/*/*_size_488.txt"))
+    zetaview = sorted(SHARED.glob("irispota__EV-NTA/*/*.txt")) + sorted(
+        SHARED.glob("sumit*/backend/NTA/*/*_size_488.txt")
+    )
     if not zetaview:
         print("the ZetaView files are not here (../shared): the page is left as it is", file=sys.stderr)
         return 1

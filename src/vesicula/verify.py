@@ -128,7 +128,7 @@ def verify_dossier(folder: Path | str, *, study: Path | None = None, workers: in
         if same_build and not notes:
             problems += _page_difference(folder, again)
         else:
-            notes.append("dossier.html was not compared byte by byte: the program or the data are not those it was made with")
+            notes.append("dossier.html was not compared: the program or the data are not those it was made with")
     return VerifyReport(
         problems=tuple(problems), notes=tuple(notes), batches=batches, findings=findings, recomputed=True
     )

@@ -70,9 +70,7 @@ def test_purity_is_concentration_over_protein(study_folder: Path) -> None:
 
 def test_release_limits_are_judged(study_folder: Path) -> None:
     assessment = Study.load(study_folder).analyse()
-    by_title = {
-        (f.batch, f.title): f for b in assessment.batches for f in b.findings if f.topic == "release"
-    }
+    by_title = {(f.batch, f.title): f for b in assessment.batches for f in b.findings if f.topic == "release"}
     assert by_title["A", "Release limit: Mode diameter"].verdict is Verdict.MET
     assert by_title["A", "Release limit: Particles per microgram of protein"].verdict is Verdict.MET
     assert by_title["B", "Release limit: Particles per microgram of protein"].verdict is Verdict.NOT_MEASURED
@@ -160,9 +158,7 @@ def test_processes_give_the_same_as_none(study_folder: Path, tmp_path: Path) -> 
     assert [to_json(b) for b in alone.batches] == [to_json(b) for b in spread.batches]
 
 
-def test_a_defect_of_ours_stops_nothing_and_is_tried_again(
-    study_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_defect_of_ours_stops_nothing_and_is_tried_again(study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(task: batch_module.BatchTask, hashes: dict[str, str], key: str) -> object:
         if task.batch.id == "A":
             raise ZeroDivisionError("our fault")
@@ -230,7 +226,11 @@ def many(folder: Path, beads: tuple[Path, Path], count: int) -> None:
 def test_killed_in_the_middle_it_resumes(tmp_path: Path, beads: tuple[Path, Path]) -> None:
     folder = tmp_path / "many"
     many(folder, beads, 60)
-    command = [sys.executable, "-c", "import sys; from vesicula.assess.study import Study; Study.load(sys.argv[1]).analyse(workers=1)"]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from vesicula.assess.study import Study; Study.load(sys.argv[1]).analyse(workers=1)",
+    ]
     results = folder / ".vesicula" / "results"
     with subprocess.Popen([*command, folder]) as process:
         deadline = time.monotonic() + 60

@@ -18,9 +18,7 @@ VESICULA = Path(sys.executable).with_name("vesicula")
 
 
 def vesicula(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [VESICULA, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120
-    )
+    result = subprocess.run([VESICULA, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120)
     assert result.returncode == code, result.stdout + result.stderr
     assert "Traceback" not in result.stderr
     return result

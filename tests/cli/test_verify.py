@@ -21,7 +21,8 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study.mkdir()
     shutil.copyfile(data / "beads2.csv", study / "beads2.csv")
     (study / "study.yaml").write_text(
-        "vesicula: 1\nstudy: {title: V}\nbatches:\n- id: A\n  samples:\n  - id: S\n    measurements:\n    - files: [beads2.csv]\n"
+        "vesicula: 1\nstudy: {title: V}\nbatches:\n"
+        "- id: A\n  samples:\n  - id: S\n    measurements:\n    - files: [beads2.csv]\n"
     )
     loaded = vesicula.Study.load(study)
     return vesicula.write_dossier(loaded.analyse(), folder / "dossier", inputs=study).folder
@@ -63,11 +64,17 @@ def test_it_holds_elsewhere(dossier: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("careful", [False, True], ids=["careless", "careful"])
-@pytest.mark.parametrize("part", ["findings.json", "findings.parquet", "distributions.parquet", "dossier.html", "input"])
+@pytest.mark.parametrize(
+    "part", ["findings.json", "findings.parquet", "distributions.parquet", "dossier.html", "input"]
+)
 def test_a_forged_part_is_found(dossier: Path, part: str, *, careful: bool) -> None:
     if part == "input":
         path = dossier / "inputs" / "beads2.csv"
-        path.write_bytes(path.read_bytes().replace(b"Concentration (Particles / ml),5.91e+12", b"Concentration (Particles / ml),5.92e+12"))
+        path.write_bytes(
+            path.read_bytes().replace(
+                b"Concentration (Particles / ml),5.91e+12", b"Concentration (Particles / ml),5.92e+12"
+            )
+        )
     elif part.endswith(".parquet"):
         frame = pl.read_parquet(dossier / part)
         column = "value" if "value" in frame.columns else next(c for c, t in frame.schema.items() if t == pl.Float64)

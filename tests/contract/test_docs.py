@@ -16,7 +16,10 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 
 def test_command_line_page_is_current() -> None:
     result = subprocess.run(
-        [sys.executable, ROOT / "docs" / "make_cli_reference.py", "--check"], capture_output=True, text=True, check=False
+        [sys.executable, ROOT / "docs" / "make_cli_reference.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stderr
 

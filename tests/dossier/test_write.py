@@ -171,6 +171,13 @@ def test_a_file_added_to_a_dossier_by_the_user_is_never_deleted(assessment: Asse
     assert (folder / "my notes.txt").read_text(encoding="utf-8") == "mine"
 
 
+def test_what_a_file_manager_left_does_not_count(assessment: Assessment, tmp_path: Path) -> None:
+    folder = write(assessment, tmp_path / "d").folder
+    (folder / ".DS_Store").write_bytes(b"\x00")
+    assert write(assessment, folder, overwrite=True).html.is_file()
+    assert not (folder / ".DS_Store").exists()
+
+
 def test_a_symbolic_link_is_no_place_for_a_dossier(assessment: Assessment, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "d").symlink_to(tmp_path / "real")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vesicula.instruments.export import measurement_json, measurement_text, write_csv, write_parquet
+from vesicula.instruments.export import measurement_json, measurement_text, write_csv, write_json, write_parquet
 from vesicula.instruments.registry import read as read_file
 
 
@@ -37,15 +37,14 @@ def read(
     """Show what is in an instrument file; write it as JSON, CSV or Parquet."""
     measurement = read_file(file, reader=reader)
     if json_path is not None:
-        data = measurement_json(measurement)
         if str(json_path) == "-":
-            click.get_binary_stream("stdout").write(data + b"\n")
+            click.get_binary_stream("stdout").write(measurement_json(measurement) + b"\n")
             return
-        json_path.write_bytes(data + b"\n")
+        write_json(measurement, json_path)
         click.echo(f"Wrote {json_path}")
-    for folder, write in ((csv_folder, write_csv), (parquet_folder, write_parquet)):
-        if folder is not None:
-            for path in write(measurement, folder):
-                click.echo(f"Wrote {path}")
+    written = write_csv(measurement, csv_folder) if csv_folder is not None else []
+    written += write_parquet(measurement, parquet_folder) if parquet_folder is not None else []
+    for path in written:
+        click.echo(f"Wrote {path}")
     if json_path is None and csv_folder is None and parquet_folder is None:
         click.echo(measurement_text(measurement))

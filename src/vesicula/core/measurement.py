@@ -82,8 +82,10 @@ def frozen(values: npt.ArrayLike) -> FloatArray:
 
 
 def _nobody_writes(array: FloatArray) -> bool:
-    base = array.base
-    return not array.flags.writeable and (base is None or (isinstance(base, np.ndarray) and not base.flags.writeable))
+    base: object = array.base
+    if array.flags.writeable:
+        return False
+    return base is None or (isinstance(base, np.ndarray) and not base.flags.writeable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

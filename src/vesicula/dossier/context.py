@@ -126,7 +126,7 @@ def verdict_card(batch: BatchAssessment, anchor: str, anchored: Sequence[Anchore
         anchor=anchor,
         batch=batch.batch,
         subtitle=", ".join(plain(p) for p in (name, tissue) if p),
-        summary=_summary([f.verdict for _, f in anchored if f.headline]),
+        summary=_summary([f for _, f in anchored]),
         lines=tuple(
             _headline(a, f, several=several)
             for a, f in sorted(judged, key=lambda pair: ATTENTION.index(pair[1].verdict))
@@ -139,8 +139,13 @@ def verdict_card(batch: BatchAssessment, anchor: str, anchored: Sequence[Anchore
     )
 
 
-def _summary(verdicts: Sequence[Verdict]) -> str:
-    """Count headline verdicts in one phrase, such as ``"1 of 2 criteria met, 1 undecided"``."""
+def _summary(findings: Sequence[Finding]) -> str:
+    """Count headline verdicts, and breaches of conditions of validity, which bear on all of them.
+
+    Such as ``"1 of 2 criteria met, 1 undecided. Conditions of validity: 3 outside."``.
+    """
+    verdicts = [f.verdict for f in findings if f.headline]
+    breaches = sum(f.topic == "validity" and f.verdict in (Verdict.WARNING, Verdict.NOT_MET) for f in findings)
     criteria = [v for v in verdicts if v in (Verdict.MET, Verdict.NOT_MET, Verdict.UNDECIDED)]
     parts = []
     if criteria:
@@ -151,27 +156,27 @@ def _summary(verdicts: Sequence[Verdict]) -> str:
     if Verdict.WARNING in verdicts:
         parts.append(count_text(verdicts.count(Verdict.WARNING), "warning"))
     text = ", ".join(parts) or "no criterion set"
-    return f"{text[0].upper()}{text[1:]}."
+    validity = f" Conditions of validity: {breaches} not kept." if breaches else ""
+    return f"{text[0].upper()}{text[1:]}.{validity}"
 
 
 OUTCOMES = (
     "with a criterion not met",
     "with a criterion undecided",
-    "with a headline not measured",
-    "with every criterion met",
+    "not measured",
+    "meeting every criterion that could be judged, but not measured in full",
+    "meeting every criterion",
     "without a criterion",
 )
+"""How a batch stands by its headlines, what needs attention first."""
 
 
 def batch_outcome(batch: BatchAssessment) -> str:
-    """Return which of `OUTCOMES` a batch belongs to: the first that its headline findings call for."""
+    """Return which of `OUTCOMES` a batch belongs to."""
     verdicts = {f.verdict for f in batch.findings if f.headline}
-    for verdict, outcome in zip(
-        (Verdict.NOT_MET, Verdict.UNDECIDED, Verdict.NOT_MEASURED, Verdict.MET), OUTCOMES, strict=False
-    ):
-        if verdict in verdicts:
-            return outcome
-    return OUTCOMES[-1]
+    missing, met = Verdict.NOT_MEASURED in verdicts, Verdict.MET in verdicts
+    holds = (Verdict.NOT_MET in verdicts, Verdict.UNDECIDED in verdicts, missing and not met, missing, met, True)
+    return OUTCOMES[holds.index(True)]
 
 
 def verdict_counts(batch: BatchAssessment) -> tuple[tuple[str, str, int], ...]:

@@ -312,8 +312,8 @@ class OverviewCell:
     low: float | None = None
     high: float | None = None
     unit: str = ""
-    verdict: str
-    kind: str
+    verdict: str = ""
+    kind: str = ""
     strip: Markup = Markup("")  # noqa: RUF009 - immutable, like the str it is
 
 
@@ -333,7 +333,6 @@ class OverviewRow:
 class OverviewColumn:
     """A headline quantity over all batches."""
 
-    quantity: str
     title: str
     unit: str
     axis: Markup = Markup("")  # noqa: RUF009 - immutable, like the str it is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -10,17 +11,17 @@ from markupsafe import Markup
 from vesicula.core.assessment import BatchAssessment
 from vesicula.core.finding import Finding, Verdict
 from vesicula.core.format import format_number
-from vesicula.dossier.context import verdict_counts
+from vesicula.dossier.context import ATTENTION, verdict_counts
 from vesicula.dossier.model import OverviewCell, OverviewColumn, OverviewRow
 from vesicula.dossier.wording import KINDS
-from vesicula.figures import Span, common_scale, strip, strip_axis
+from vesicula.figures import Scale, Span, common_scale, strip, strip_axis
 
 MAX_COLUMNS = 5
 STRIP_WIDTH = 120
 
 
-def overview_rows(batch: BatchAssessment, anchor: str) -> tuple[list[OverviewRow], dict[str, str]]:
-    """Return the rows of one batch, one per sample that has a headline, and the titles of their quantities.
+def overview_rows(batch: BatchAssessment, anchor: str) -> list[OverviewRow]:
+    """Return the rows of one batch, one per sample that has a headline.
 
     Parameters
     ----------
@@ -31,24 +32,18 @@ def overview_rows(batch: BatchAssessment, anchor: str) -> tuple[list[OverviewRow
 
     Returns
     -------
-    tuple of (list of OverviewRow, dict)
-        Rows without strips; and title by quantity.
+    list of OverviewRow
+        Without strips, which need the scale of all batches.
     """
     headlines = [f for f in batch.findings if f.headline]
-    samples = list(dict.fromkeys(f.sample for f in batch.findings if f.headline)) or [""]
-    # A quantity may be a headline twice: the plain number names the column, the judged one gives the verdict.
-    headlines.sort(key=lambda f: f.verdict is not Verdict.NOT_JUDGED)
-    titles: dict[str, str] = {}
-    for f in headlines:
-        if f.estimate:
-            titles.setdefault(f.estimate.quantity, f.title)
+    samples = list(dict.fromkeys(f.sample for f in headlines)) or [""]
     counts = verdict_counts(batch)
-    rows = [
+    return [
         OverviewRow(
             anchor=anchor,
             batch=batch.batch,
             sample=sample,
-            cells={f.estimate.quantity: _cell(f) for f in headlines if f.estimate and f.sample == sample},
+            cells=_cells([f for f in headlines if f.sample == sample]),
             remarks=tuple(
                 (f.title, f.verdict.value, KINDS[f.verdict]) for f in headlines if not f.estimate and f.sample == sample
             ),
@@ -56,63 +51,68 @@ def overview_rows(batch: BatchAssessment, anchor: str) -> tuple[list[OverviewRow
         )
         for sample in samples
     ]
-    return rows, titles
 
 
-def _cell(f: Finding) -> OverviewCell:
-    e = f.estimate
-    if e is None:
-        raise ValueError("a cell needs an estimate")
-    return OverviewCell(
-        text=format_number(e.value, e.unit),
-        value=e.value,
-        low=e.low,
-        high=e.high,
-        unit=e.unit,
-        verdict=f.verdict.value,
-        kind=KINDS[f.verdict],
-    )
+def _cells(findings: Sequence[Finding]) -> dict[str, OverviewCell]:
+    """Return the cells of one sample by title of their column.
+
+    A number that is a headline twice, plain and judged, gets one cell: the plain finding names the column, the judged
+    ones give the verdict, of several that which needs attention first.
+    """
+    judged = (Verdict.MET, Verdict.NOT_MET, Verdict.UNDECIDED)
+    cells: dict[str, OverviewCell] = {}
+    columns: dict[tuple[str, float], str] = {}
+    verdicts: dict[str, Verdict] = {}
+    for f in sorted(findings, key=lambda f: f.verdict in judged):
+        e = f.estimate
+        if e is None:
+            continue
+        title = columns.setdefault((e.quantity, e.value), f.title)
+        verdicts[title] = min(verdicts.get(title, Verdict.NOT_JUDGED), f.verdict, key=_attention)
+        cell = OverviewCell(text=format_number(e.value, e.unit), value=e.value, low=e.low, high=e.high, unit=e.unit)
+        cells[title] = dataclasses.replace(
+            cells.get(title, cell), verdict=verdicts[title].value, kind=KINDS[verdicts[title]]
+        )
+    return cells
 
 
-def lay_out(
-    rows: Sequence[OverviewRow], titles: dict[str, str]
-) -> tuple[tuple[OverviewColumn, ...], tuple[OverviewRow, ...]]:
+def _attention(verdict: Verdict) -> int:
+    return ATTENTION.index(verdict) if verdict in ATTENTION else len(ATTENTION)
+
+
+def lay_out(rows: Sequence[OverviewRow]) -> tuple[tuple[OverviewColumn, ...], tuple[OverviewRow, ...]]:
     """Draw every column on one scale.
 
     Parameters
     ----------
     rows : sequence of OverviewRow
         All rows of the study.
-    titles : dict
-        Title by quantity.
 
     Returns
     -------
     tuple of (tuple of OverviewColumn, tuple of OverviewRow)
-        The same rows with strips, and the columns: at most five, those with the most numbers.
+        The columns, at most five, those with the most numbers; and the same rows with strips.
     """
-    filled = {q: sum(q in r.cells for r in rows) for q in titles}
-    kept = sorted(sorted(titles, key=lambda q: -filled[q])[:MAX_COLUMNS], key=list(titles).index)
-    scales = {
-        q: common_scale(
-            [Span(value=r.cells[q].value, low=r.cells[q].low, high=r.cells[q].high) for r in rows if q in r.cells],
-            width=STRIP_WIDTH,
-        )
-        for q in kept
-    }
+    filled = Counter(title for row in rows for title in row.cells)
+    kept = [title for title, _ in filled.most_common(MAX_COLUMNS)]
+    scales = {t: common_scale((_span(r.cells[t]) for r in rows if t in r.cells), width=STRIP_WIDTH) for t in kept}
     columns = []
-    for q in kept:
-        unit = next((r.cells[q].unit for r in rows if q in r.cells), "")
-        scale = scales[q]
+    for title in sorted(kept, key=list(filled).index):
+        unit = next(r.cells[title].unit for r in rows if title in r.cells)
+        scale = scales[title]
         axis = Markup(strip_axis(scale)) if scale else Markup("")  # noqa: S704 - our own SVG
-        columns.append(OverviewColumn(quantity=q, title=titles[q], unit=unit, axis=axis))
-    drawn = []
-    for row in rows:
-        cells = {}
-        for q, cell in row.cells.items():
-            scale = scales.get(q)
-            if scale is not None:
-                art = Markup(strip(Span(value=cell.value, low=cell.low, high=cell.high), scale))  # noqa: S704 - our own SVG
-                cells[q] = dataclasses.replace(cell, strip=art)
-        drawn.append(dataclasses.replace(row, cells=cells))
-    return tuple(columns), tuple(drawn)
+        columns.append(OverviewColumn(title=title, unit=unit, axis=axis))
+    return tuple(columns), tuple(dataclasses.replace(r, cells=_drawn(r.cells, scales)) for r in rows)
+
+
+def _span(cell: OverviewCell) -> Span:
+    return Span(value=cell.value, low=cell.low, high=cell.high)
+
+
+def _drawn(cells: dict[str, OverviewCell], scales: dict[str, Scale | None]) -> dict[str, OverviewCell]:
+    drawn = {}
+    for title, cell in cells.items():
+        scale = scales.get(title)
+        if scale is not None:
+            drawn[title] = dataclasses.replace(cell, strip=Markup(strip(_span(cell), scale)))  # noqa: S704 - our own SVG
+    return drawn

@@ -153,13 +153,15 @@ def make_table(
         dataclasses.replace(make_row(a, f, ledger, vendors.get(f.estimate.quantity) if f.estimate else None), strip=s)
         for (a, f), s in zip(shown, strips, strict=True)
     ]
+    if topic == "vesicle-class":  # range and source of a definition have columns of their own
+        rows = [dataclasses.replace(r, title=r.title.split(" (")[0]) if r.criterion else r for r in rows]
     folded = [make_row(a, f, ledger) for a, f in quiet]
     every = [*rows, *folded]
     title, intro = TOPICS.get(topic, (topic.replace("-", " ").capitalize(), ""))
     return Table(
         topic=topic,
         title=title,
-        intro=intro,
+        intro=" ".join(p for p in (intro, _vendor_note(every)) if p),
         rows=tuple(rows),
         quiet=tuple(folded),
         common_n=every[0].n if every and every[0].n and len({r.n for r in every if r.value}) == 1 else "",
@@ -172,6 +174,12 @@ def make_table(
         axis=axis,
         left_out=left_out,
     )
+
+
+def _vendor_note(rows: Sequence[Row]) -> str:
+    """Say where vendor's values come from when they are not of the rows' own level."""
+    notes = {r.vendor_note for r in rows if r.vendor_note}
+    return f"The vendor's values are those of {', '.join(sorted(notes))}, the only load." if notes else ""
 
 
 def interval_title(estimates: Sequence[Estimate]) -> str:

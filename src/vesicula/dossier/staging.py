@@ -16,6 +16,8 @@ from vesicula.dossier.inputs import fsync_tree
 CRATE = "ro-crate-metadata.json"
 MANIFEST = "manifest-sha256.txt"
 MARK = "vesicula"
+DROPPINGS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+"""What file managers leave in folders that were looked at; nobody's work."""
 
 
 def is_dossier(folder: Path) -> bool:
@@ -45,7 +47,7 @@ def foreign_files(folder: Path) -> list[str]:
         line.split("  ", 1)[1] for line in (folder / MANIFEST).read_text(encoding="utf-8").splitlines() if "  " in line
     }
     present = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
-    return sorted(p for p in present if p not in listed and p != MANIFEST)
+    return sorted(p for p in present if p not in listed and p != MANIFEST and p.rsplit("/", 1)[-1] not in DROPPINGS)
 
 
 def check_target(folder: Path, *, overwrite: bool) -> None:

@@ -73,7 +73,6 @@ class _Collected:
     ledger: Ledger = field(default_factory=Ledger)
     cards: list[VerdictCard] = field(default_factory=list)
     rows: list[OverviewRow] = field(default_factory=list)
-    titles: dict[str, str] = field(default_factory=dict)
     anchors: list[tuple[str, str]] = field(default_factory=list)
     inputs: list[InputFile] = field(default_factory=list)
     entities: list[rocrate.Entity] = field(default_factory=list)
@@ -191,9 +190,7 @@ def _write_batch(batch: BatchAssessment, index: int, sinks: _Sinks, collected: _
     sinks.tables.add(batch)
     page = batch_page(batch, index, collected.ledger, compact=sinks.compact)
     sinks.html.write(render.render_batch(page))
-    rows, titles = overview_rows(batch, page.anchor)
-    collected.rows += rows
-    collected.titles = {**titles, **collected.titles}
+    collected.rows += overview_rows(batch, page.anchor)
     if not sinks.compact:
         collected.anchors.append((page.anchor, batch.batch))
         collected.cards.append(page.card)
@@ -236,7 +233,7 @@ def study_page(assessment: Assessment, collected: _Collected, refused: str) -> S
     StudyPage
         Context of head.html.j2 and foot.html.j2.
     """
-    columns, rows = lay_out(collected.rows, collected.titles)
+    columns, rows = lay_out(collected.rows)
     compact = collected.batches > LARGE_STUDY
     if refused:
         included = f"The input files are not part of this folder: {refused}."

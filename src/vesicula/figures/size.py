@@ -17,7 +17,7 @@ from vesicula.figures.svg import Scale, document, line, nice_ticks, polyline, po
 
 AXIS_Y = {
     "sample": "particles per mL of sample, per nm",
-    "diluted": "particles per mL as measured (dilution unknown), per nm",
+    "diluted": "particles per mL as measured, per nm",
     "relative": "share of particles per nm",
 }
 AXIS_X = "hydrodynamic diameter (nm)"
@@ -322,12 +322,13 @@ def _key(curves: Sequence[_Curve]) -> list[str]:
 
 def _caption(curves: Sequence[_Curve], main: Distribution, n_captures: int) -> str:
     what = "Number-weighted size distribution, kernel-smoothed"
+    dilution = " Concentrations are those of the suspension as measured: its dilution is not known."
     width = f" (Gaussian, standard deviation {main.bandwidth_nm:.1f} nm)" if main.bandwidth_nm > 0 else ""
     thin = f"; thin lines: {n_captures} capture{'s' if n_captures != 1 else ''}" if n_captures else ""
     loads = sum(c.kind == "load" for c in curves)
     lines = f"; coloured lines: {loads} loads" if loads and curves[0].kind == "pooled" else ""
     peaks = " Diameters name peaks that exceed counting noise." if _peaks(main) else ""
-    return f"{what}{width}{lines}{thin}.{peaks}"
+    return f"{what}{width}{lines}{thin}.{peaks}{dilution if main.basis == 'diluted' else ''}"
 
 
 def _alt(main: Distribution) -> str:

@@ -123,7 +123,7 @@ def strip_axis(scale: Scale) -> str:
         every = max(1, len(powers) // 3)
         ticks = [(10.0**p, power_of_ten(p)) for p in powers][::every]
     else:
-        values = nice_ticks(scale.low, scale.high, 3)
+        values = nice_ticks(scale.low, scale.high, 4)
         largest = max(abs(v) for v in values)
         exponent = math.floor(math.log10(largest)) if largest >= 1e4 else 0
         ticks = [(v, f"{v / 10.0**exponent:g}{f'·{power_of_ten(exponent)}' if exponent and v else ''}") for v in values]

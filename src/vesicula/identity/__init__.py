@@ -1,1 +1,1 @@
-"""Is it an EV preparation, and how pure? (MSC identity of the source cells follows.)"""
+"""Is it an EV preparation, and how pure?"""

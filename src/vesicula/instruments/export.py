@@ -42,6 +42,30 @@ def _plain(value: object) -> object:
     raise NotImplementedError(f"cannot write {type(value).__name__} as JSON")
 
 
+def write_json(measurement: Measurement, path: Path) -> None:
+    """Write everything in a measurement as JSON, all or nothing.
+
+    Parameters
+    ----------
+    measurement : SizeMeasurement or TableMeasurement
+        Read or simulated.
+    path : pathlib.Path
+        The file; an older one is replaced.
+
+    Raises
+    ------
+    VesiculaError
+        When it cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(measurement_json(measurement) + b"\n")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise VesiculaError(f"{path}: cannot be written: {error}. Choose another file.") from error
+
+
 def write_csv(measurement: Measurement, folder: Path) -> list[Path]:
     """Write each table of a measurement as CSV.
 
