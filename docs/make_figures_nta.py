@@ -349,8 +349,8 @@ class Plot:
 def coverage_figure(results: list[tuple[Scenario, dict[str, Recovery]]], repeats: int) -> None:
     """Coverage of every quantity; the band is where 95 % of the points of exact intervals fall."""
     names = list(SHORT)
-    plot = Plot("Coverage of 95 % intervals, known truth", (-0.5, len(names) - 0.5), (70, 101), ("", "coverage, %"))
-    plot.ticks(x=[(i, SHORT[q]) for i, q in enumerate(names)], y=[(v, str(v)) for v in (70, 75, 80, 85, 90, 95, 100)])
+    plot = Plot("Coverage of 95 % intervals, known truth", (-0.5, len(names) - 0.5), (86, 100.5), ("", "coverage, %"))
+    plot.ticks(x=[(i, SHORT[q].replace(" nm", "")) for i, q in enumerate(names)], y=[(v, str(v)) for v in range(86, 101, 2)])
     half = 196 * np.sqrt(0.95 * 0.05 / repeats)
     for edge in (95 - half, 95 + half):
         plot.line([(-0.5, edge), (len(names) - 0.5, edge)], "#888888", width=1, dash="4 3")
@@ -361,7 +361,7 @@ def coverage_figure(results: list[tuple[Scenario, dict[str, Recovery]]], repeats
             if s.population == "beads" or not s.label.startswith(kind):
                 continue
             points = [
-                (i + (k - 2.5) * 0.11, max(100 * found[q].coverage, 70.0))
+                (i + (k - 2.5) * 0.11, max(100 * found[q].coverage, 86.0))
                 for i, q in enumerate(names)
                 if found[q].truth > 1e-9
             ]

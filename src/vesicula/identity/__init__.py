@@ -1,1 +1,1 @@
-"""Is it an EV preparation, and how pure?"""
+"""Identity and purity of a preparation of vesicles."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 from vesicula.core.errors import AnalysisError
 from vesicula.core.estimate import Estimate
@@ -193,9 +193,9 @@ def _log_half_width(mass: float, sd: float, n: int | None, level: float, assay: 
         raise AnalysisError(f"the standard deviation of the {assay} assay must be 0 or more, not {sd}")
     tail = 0.5 + level / 2
     if n is None:
-        factor = float(stats.norm.ppf(tail))
+        factor = float(ndtri(tail))
     elif n >= 2:
-        factor = float(stats.t.ppf(tail, n - 1)) / math.sqrt(n)
+        factor = float(stdtrit(n - 1, tail)) / math.sqrt(n)
     else:
         raise AnalysisError(f"a standard deviation needs at least two determinations of {assay}, not {n}")
     # Log-normal of the same coefficient of variation: never negative, and sd/mass when that is small.

@@ -25,6 +25,8 @@ MAX_CELLS = 65536
 REACH = 5.0
 # Cells of the transform behind the automatic bandwidth: a range of 1000 nm in steps of 0.5 nm.
 PLUG_IN_CELLS = 2048
+# Powers of ten up to 22 are exact in binary, so that one division or product by them rounds correctly.
+_POWERS = np.array([float(10**i) for i in range(23)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -372,9 +374,8 @@ def compact(values: FloatArray) -> tuple[float, ...]:
     x = np.asarray(values, dtype=np.float64)
     with np.errstate(divide="ignore"):
         exponent = np.where(x == 0, 0, 5 - np.floor(np.log10(np.abs(x))))
-    # Powers of ten up to 22 are exact in binary, so one division or product rounds correctly.
-    exponent = np.clip(exponent, -22, 22)
-    up, down = 10.0 ** np.maximum(exponent, 0), 10.0 ** np.maximum(-exponent, 0)
+    exponent = np.clip(exponent, -22, 22).astype(np.intp)
+    up, down = _POWERS[np.maximum(exponent, 0)], _POWERS[np.maximum(-exponent, 0)]
     digits = np.rint(x * up / down)
     return tuple((digits / up * down).tolist())
 
