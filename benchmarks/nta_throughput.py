@@ -26,7 +26,7 @@ RUN = """
 import json, resource, sys, time
 from pathlib import Path
 from vesicula.assess.study import Study
-from vesicula.dossier.write import write
+from vesicula.dossier.writer import write
 if __name__ == "__main__":
     start = time.perf_counter()
     study = Study.load(Path(sys.argv[1]))

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from vesicula._version import __version__
 
 if TYPE_CHECKING:
+    from vesicula import dossier
     from vesicula.assess.study import AnalysisSettings, Study
     from vesicula.core.assessment import Assessment, BatchAssessment
     from vesicula.core.errors import VesiculaError
     from vesicula.core.population import Population, lognormal_population
-    from vesicula.dossier.write import write as write_dossier
+    from vesicula.dossier.writer import write as write_dossier
     from vesicula.instruments.nta.simulate import simulate_nta
     from vesicula.instruments.registry import read
     from vesicula.manifest.check import check_study
@@ -41,7 +42,7 @@ _HOMES = {
     "read": "vesicula.instruments.registry",
     "simulate_nta": "vesicula.instruments.nta.simulate",
     "verify_dossier": "vesicula.verify",
-    "write_dossier": "vesicula.dossier.write",
+    "write_dossier": "vesicula.dossier.writer",
 }
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "VesiculaError",
     "__version__",
     "check_study",
+    "dossier",
     "init_study",
     "lognormal_population",
     "read",
@@ -63,6 +65,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute may be anything
+    if name == "dossier":
+        return importlib.import_module("vesicula.dossier")
     if name not in _HOMES:
         raise AttributeError(f"module 'vesicula' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), "write" if name == "write_dossier" else name)

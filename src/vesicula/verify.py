@@ -20,7 +20,7 @@ from vesicula.core.errors import VesiculaError
 from vesicula.dossier.read import check_files, iter_batches, load_header
 from vesicula.dossier.schema import BatchFindings, FindingsDocument
 from vesicula.dossier.staging import MANIFEST
-from vesicula.dossier.write import DossierPaths, write
+from vesicula.dossier.writer import DossierPaths, write
 
 RELATIVE_TOLERANCE = 1e-9
 """Other processors and library versions may round a sum otherwise in its last digits; a changed result is larger."""

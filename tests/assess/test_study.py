@@ -55,7 +55,12 @@ def test_unknown_dilution_is_not_a_concentration_of_the_sample(study_folder: Pat
     manifest = (study_folder / "study.yaml").read_text().replace("            dilution_factor: 10000\n", "")
     (study_folder / "study.yaml").write_text(manifest)
     assessment = Study.load(study_folder).analyse()
-    assert finding(assessment, "B/S1/concentration/concentration_per_ml").verdict is Verdict.NOT_MEASURED
+    ids = {f.id for b in assessment.batches for f in b.findings}
+    assert "B/S1/concentration/concentration_per_ml" not in ids
+    assert finding(assessment, "B/S1/concentration/unknown").verdict is Verdict.NOT_MEASURED
+    suspension = finding(assessment, "B/S1/concentration/concentration_in_suspension_per_ml")
+    assert suspension.estimate is not None
+    assert suspension.estimate.value == pytest.approx(1.47e9, rel=0.005)
     purity = finding(assessment, "B/S1/purity/particles_per_ug_protein")
     assert purity.verdict is Verdict.NOT_MEASURED
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vesicula.core.assessment import Assessment
-from vesicula.dossier.write import write
+from vesicula.dossier.writer import write
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -22,7 +22,7 @@ from vesicula.dossier.context import OUTCOMES, batch_outcome, embed_json
 from vesicula.dossier.overview import lay_out, overview_rows
 from vesicula.dossier.render import asset
 from vesicula.dossier.wording import difference_text, doi_url, field_text, isolation_text, replication_text
-from vesicula.dossier.write import write
+from vesicula.dossier.writer import write
 
 VOID = {"meta", "link", "br", "img", "input", "use", "path", "rect", "circle"}
 OPTIONAL_END = {"td", "th", "tr", "tbody", "thead", "p", "li", "dt", "dd"}

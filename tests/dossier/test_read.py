@@ -14,7 +14,7 @@ import pytest
 from vesicula.core.assessment import Assessment
 from vesicula.core.errors import DossierError
 from vesicula.dossier.read import Problem, check_files
-from vesicula.dossier.write import write
+from vesicula.dossier.writer import write
 
 
 @pytest.fixture

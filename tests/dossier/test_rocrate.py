@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from vesicula.core.assessment import Assessment
-from vesicula.dossier.write import write
+from vesicula.dossier.writer import write
 
 CONTEXT = Path(__file__).with_name("data") / "ro-crate-1.1-context.jsonld"
 

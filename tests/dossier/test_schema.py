@@ -14,7 +14,7 @@ from vesicula.core.assessment import Assessment
 from vesicula.core.errors import DossierError
 from vesicula.dossier.read import iter_batches, load_findings
 from vesicula.dossier.schema import batch_findings, document_lines, findings_schema, schema_bytes
-from vesicula.dossier.write import write
+from vesicula.dossier.writer import write
 
 PUBLISHED = Path(__file__).parents[2] / "schemas" / "findings.schema.json"
 

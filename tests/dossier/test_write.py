@@ -20,7 +20,7 @@ import pytest
 from vesicula.core.assessment import Assessment, FileRecord
 from vesicula.core.errors import DossierError
 from vesicula.dossier.read import check_files
-from vesicula.dossier.write import write
+from vesicula.dossier.writer import write
 
 DATE = "2026-11-21T08:00:00+00:00"
 
@@ -201,7 +201,7 @@ import importlib.util, os, signal, sys
 spec = importlib.util.spec_from_file_location("made", sys.argv[1])
 made = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(made)
-from vesicula.dossier import staging, write
+from vesicula.dossier import staging, writer
 where = sys.argv[3]
 kill = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
 if where == "batch":
@@ -214,7 +214,7 @@ else:
         kill()
     progress, staging._swap = None, half
 template = made.make_batch("B1")
-write.write(made.make_assessment(made.LazyBatches(45, template)), sys.argv[2], overwrite=True, progress=progress)
+writer.write(made.make_assessment(made.LazyBatches(45, template)), sys.argv[2], overwrite=True, progress=progress)
 """
 
 
@@ -240,7 +240,7 @@ import importlib.util, resource, sys
 spec = importlib.util.spec_from_file_location("made", sys.argv[1])
 made = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(made)
-from vesicula.dossier.write import write
+from vesicula.dossier.writer import write
 write(made.make_assessment(made.LazyBatches(int(sys.argv[3]), made.make_batch("B1"))), sys.argv[2])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from vesicula.assess.context import Context
 from vesicula.core.estimate import Estimate
@@ -27,10 +27,33 @@ from vesicula.instruments.nta.validity import RuleResult, check_measurement
 # Validity -------------------------------------------------------------------------------------------------------------
 
 
+QUANTITY_NAMES = {
+    "particles_per_frame": "Particles per frame",
+    "concentration_in_cell_per_ml": "Concentration in the cell",
+    "tracks_used": "Tracks behind the distribution",
+    "tracks_completed": "Completed tracks",
+    "min_track_length": "Shortest track used",
+    "video_length_s": "Length of video",
+    "captures": "Captures",
+    "replicate_loads": "Loads of the sample",
+    "concentration_cv_percent": "Spread of concentration between captures (CV)",
+    "temperature_range_c": "Range of temperature between captures",
+    "viscosity_ratio_to_water": "Viscosity, relative to water at that temperature",
+    "d10_diameter_nm": "Detection limit: D10",
+    "positions_measured": "Positions measured",
+    "position_drift_um_per_s": "Highest drift of a position used",
+    "tracks_per_position": "Fewest tracks of a position used",
+    "positions_removed": "Positions left out",
+}
+"""Names as printed; what is not here is a remark of the vendor's software and goes by its own name."""
+
+SAMPLE_LEVEL = "replicate_loads"
+
+
 def validity_findings(
-    context: Context, measurement: SizeMeasurement, positions: TableMeasurement | None, replicate_loads: int
+    context: Context, measurement: SizeMeasurement, positions: TableMeasurement | None
 ) -> list[Finding]:
-    """Judge a measurement by every rule known for its instrument: one finding a rule, over all captures.
+    """Judge a measurement by the rules known for its instrument: one finding a quantity, all sources side by side.
 
     Parameters
     ----------
@@ -40,83 +63,134 @@ def validity_findings(
         Its captures.
     positions : TableMeasurement or None
         ZetaView's table of positions of the same run.
-    replicate_loads : int
-        How often the sample was loaded.
 
     Returns
     -------
     list of Finding
-        Breaches first, then rules that hold, then those that the file does not let us evaluate.
+        Breaches first, then what holds, then what the file does not let us evaluate. A breach of a rule that its
+        table calls a warning is a WARNING; where only stricter or looser sources are missed it is NOT_JUDGED.
     """
-    results = check_measurement(
-        measurement, positions=positions, rules=validity_rules(), replicate_loads=replicate_loads
-    )
+    results = check_measurement(measurement, positions=positions, rules=validity_rules())
     groups: dict[str, list[RuleResult]] = {}
     for result in results:
-        groups.setdefault(result.rule_id, []).append(result)
-    findings = [_rule_finding(context, rule, group) for rule, group in groups.items()]
-    order = (Verdict.WARNING, Verdict.NOT_MET, Verdict.MET, Verdict.NOT_MEASURED)
+        if result.quantity != SAMPLE_LEVEL:
+            groups.setdefault(result.quantity, []).append(result)
+    findings = [_quantity_finding(context, quantity, group) for quantity, group in groups.items()]
+    order = (Verdict.WARNING, Verdict.NOT_JUDGED, Verdict.MET, Verdict.NOT_MEASURED)
     return sorted(findings, key=lambda f: order.index(f.verdict))
 
 
-def _rule_finding(context: Context, rule: str, group: Sequence[RuleResult]) -> Finding:
-    first = group[0]
-    broken = [r for r in group if r.passed is False]
-    known = [r for r in group if r.passed is not None]
-    if broken:
-        verdict = Verdict.WARNING if first.severity == "warning" else Verdict.NOT_MET
-    else:
-        verdict = Verdict.MET if known else Verdict.NOT_MEASURED
-    name = first.quantity.replace("_", " ")
-    if rule.startswith("vendor:"):
-        return context.finding(
-            "validity",
-            rule,
-            name[:1].upper() + name[1:],
-            _remarks(group),
-            verdict,
-            citations=(first.citation,),
-            method=context.method("nta.vendor_flags", {}),
+def loads_finding(context: Context, loads: int) -> list[Finding]:
+    """Judge how often a sample was loaded: one finding, or none if no rule says anything of it."""
+    group = [
+        RuleResult(
+            rule_id=r.id,
+            capture="",
+            quantity=r.quantity,
+            value=float(loads),
+            low=r.low,
+            high=r.high,
+            unit=r.unit,
+            passed=(r.low is None or loads >= r.low) and (r.high is None or loads <= r.high),
+            severity=r.severity,
+            text=r.text,
+            citation=r.citation,
         )
-    limits = _limits(first.low, first.high, first.unit)
+        for r in validity_rules()
+        if r.quantity == SAMPLE_LEVEL
+    ]
+    return [_quantity_finding(context, SAMPLE_LEVEL, group)] if group else []
+
+
+def _quantity_finding(context: Context, quantity: str, group: Sequence[RuleResult]) -> Finding:
+    rules: dict[str, list[RuleResult]] = {}
+    for result in group:
+        rules.setdefault(result.rule_id, []).append(result)
+    if all(rule.startswith("vendor:") for rule in rules):
+        return _vendor_finding(context, quantity, group)
+    main = min(rules.values(), key=lambda r: r[0].severity != "warning")
+    verdict = _verdict(rules.values())
+    values = [r.value for r in main if r.value is not None]
+    parts = [f"{_span(values, main[0].unit)}." if values else "The file does not say."]
+    parts += [_source_sentence(results) for results in rules.values()] if values else []
+    broken = next((r for r in rules.values() if any(x.passed is False for x in r) and r[0].severity == "warning"), None)
+    if broken:
+        parts.append(broken[0].text)
     return context.finding(
         "validity",
-        rule,
-        name[:1].upper() + name[1:],
-        _rule_statement(name, limits, group, known, broken),
+        quantity,
+        QUANTITY_NAMES.get(quantity, quantity),
+        " ".join(parts),
         verdict,
-        criterion=Criterion(text=limits, low=first.low, high=first.high, source=first.citation),
-        method=context.method("nta.validity", {"rule": rule}),
+        criterion=Criterion(
+            text=_limits(main[0].low, main[0].high, main[0].unit),
+            low=main[0].low,
+            high=main[0].high,
+            source=main[0].citation,
+        ),
+        method=context.method("nta.validity", {"rules": "; ".join(rules)}),
+        citations=tuple(results[0].citation for results in rules.values()),
     )
 
 
-def _remarks(group: Sequence[RuleResult]) -> str:
-    """List each remark of the vendor's software once, with the captures that it was made of."""
-    texts = dict.fromkeys(r.text for r in group)
-    if not group[0].capture:
-        return " ".join(texts)
-    return " ".join(f"{text} ({', '.join(r.capture for r in group if r.text == text)})" for text in texts)
+def _verdict(rules: Iterable[Sequence[RuleResult]]) -> Verdict:
+    results = [r for rule in rules for r in rule]
+    if all(r.passed is None for r in results):
+        return Verdict.NOT_MEASURED
+    if any(r.passed is False and r.severity == "warning" for r in results):
+        return Verdict.WARNING
+    return Verdict.NOT_JUDGED if any(r.passed is False for r in results) else Verdict.MET
 
 
-def _rule_statement(
-    name: str, limits: str, group: Sequence[RuleResult], known: Sequence[RuleResult], broken: Sequence[RuleResult]
-) -> str:
-    unit = group[0].unit
-    values = [r.value for r in known if r.value is not None]
-    if not values:
-        return f"The file does not say: {name}, limit {limits}."
+def _source_sentence(results: Sequence[RuleResult]) -> str:
+    """Say what one source wants and whether it has it: ``"Within 20 to 100 particles (Malvern ...)."``."""
+    first = results[0]
+    limits = _limits(first.low, first.high, first.unit)
+    broken = [r.capture for r in results if r.passed is False]
+    where = f" in {_names(broken, len(results))}" if broken and first.capture and len(results) > 1 else ""
+    return f"{'Outside' if broken else 'Within'} {limits}{where} ({first.citation.text})."
+
+
+def _names(names: Sequence[str], total: int) -> str:
+    if len(names) == total:
+        return f"all {total} captures"
+    shown = ", ".join(names[:MAX_NAMES])
+    return f"{len(names)} of {total} captures ({shown}{' and others' if len(names) > MAX_NAMES else ''})"
+
+
+MAX_NAMES = 3
+"""Captures named in one sentence; the table of captures holds all."""
+
+
+def _vendor_finding(context: Context, quantity: str, group: Sequence[RuleResult]) -> Finding:
+    bad = [r for r in group if r.passed is False]
+    verdict = Verdict.NOT_MEASURED if not bad else Verdict.NOT_JUDGED
+    if any(r.severity == "warning" for r in bad):
+        verdict = Verdict.WARNING
+    texts: dict[str, list[str]] = {}
+    for r in group:
+        texts.setdefault(r.text, []).append(r.capture)
+    several = len(texts) > 1
+    statement = " ".join(
+        f"{text} ({_names(names, len(group))})" if several and names[0] else text for text, names in texts.items()
+    )
+    title = QUANTITY_NAMES.get(quantity, quantity[:1].upper() + quantity[1:])
+    return context.finding(
+        "validity",
+        f"vendor/{quantity}",
+        title,
+        statement,
+        verdict,
+        citations=(group[0].citation,),
+        method=context.method("nta.vendor_flags", {}),
+    )
+
+
+def _span(values: Sequence[float], unit: str) -> str:
     low, high = min(values), max(values)
     whole = all(v == round(v) and abs(v) < 1e5 for v in values)
     show = format_limit if whole else format_with_unit
-    span = show(low, unit) if low == high else f"{show(low, '')} to {show(high, unit)}"
-    if not broken:
-        return f"{span}, within the limit: {limits}."
-    where = (
-        f" in {len(broken)} of {len(group)} captures ({', '.join(r.capture for r in broken)})"
-        if broken[0].capture
-        else ""
-    )
-    return f"{span}; outside the limit ({limits}){where}. {group[0].text}"
+    return show(low, unit) if low == high else f"{show(low, '')} to {show(high, unit)}"
 
 
 def _limits(low: float | None, high: float | None, unit: str) -> str:
@@ -190,7 +264,7 @@ def _protein_purity(context: Context, concentration: Estimate | None, protein: A
             "purity",
             "particles_per_ug_protein",
             title,
-            f"Not measured: {' and '.join(missing)} is missing.",
+            f"Not measured. Missing: {' and '.join(missing)}.",
             Verdict.NOT_MEASURED,
             headline=True,
         )

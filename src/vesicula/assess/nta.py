@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vesicula._version import __version__
 from vesicula.assess.agreement import agreement_findings, dilution_between, vendor_value
 from vesicula.assess.context import Context
-from vesicula.assess.judgement import class_findings, purity_findings, release_findings, validity_findings
+from vesicula.assess.judgement import (
+    class_findings,
+    loads_finding,
+    purity_findings,
+    release_findings,
+    validity_findings,
+)
 from vesicula.core.estimate import Distribution, Estimate
 from vesicula.core.finding import Finding, InputRef, Verdict
-from vesicula.core.format import format_estimate, format_with_unit
+from vesicula.core.format import format_estimate, format_number, format_with_unit
 from vesicula.core.measurement import Measurement, SizeMeasurement, TableMeasurement
 from vesicula.core.reference import class_definitions, operational_definitions
 from vesicula.core.study import Batch, ReleaseCriterion, Sample
@@ -107,9 +114,10 @@ def sample_findings(
         return [_nothing_measured(base, entries), *empty, *others], []
     pooled = analyse_sample([load.statistics for load in usable], settings=settings)
     context = dataclasses.replace(base, inputs=tuple(i for load in usable for i in load.context.inputs))
-    judged = _judged(context, sample, pooled, criteria, settings)
+    judged = _judged(context, sample, pooled, [load.statistics for load in usable], criteria, settings)
+    judged += loads_finding(context, len(usable))
     for load in usable:
-        judged += _load_findings(load, len(usable), settings)
+        judged += _load_findings(load, settings)
     distributions = [d for load in usable for d in load.statistics.distributions] + list(pooled.distributions)
     labelled = [dataclasses.replace(d, sample=sample.id) for d in distributions]
     return [*judged, *empty, *others], labelled
@@ -119,13 +127,16 @@ def _judged(
     context: Context,
     sample: Sample,
     pooled: SampleStatistics,
+    loads: Sequence[MeasurementStatistics],
     criteria: tuple[ReleaseCriterion, ...],
     settings: StatisticsSettings,
 ) -> list[Finding]:
+    basis = pooled.concentration_basis
     quantities = [
-        _quantity(context, e, pooled.concentration_basis, settings, headline=q in HEADLINES)
+        _quantity(context, e, basis, settings, headline=q in HEADLINES, each=_of_each(loads, q, basis))
         for q, e in pooled.estimates.items()
     ]
+    quantities += _unknown_concentration(context, basis)
     known = pooled.estimates.get("concentration_per_ml") if pooled.concentration_basis == "sample" else None
     purity = purity_findings(context, known, sample)
     return [
@@ -134,6 +145,24 @@ def _judged(
         *purity,
         *class_findings(context, pooled.class_fractions, {"level": settings.level}),
         *_notes(context, pooled.notes),
+    ]
+
+
+def _of_each(loads: Sequence[MeasurementStatistics], quantity: str, basis: str) -> list[float]:
+    """Return the value of every load, where there are several and they are on one footing."""
+    same = quantity != "concentration_per_ml" or all(load.concentration_basis == basis for load in loads)
+    values = [load.estimates[quantity].value for load in loads if quantity in load.estimates]
+    return values if same and len(values) > 1 else []
+
+
+def _unknown_concentration(context: Context, basis: str) -> list[Finding]:
+    if basis == "sample":
+        return []
+    why = "Not known: neither the file nor study.yaml states by how much the sample was diluted."
+    return [
+        context.finding(
+            "concentration", "unknown", "Concentration of the sample", why, Verdict.NOT_MEASURED, headline=True
+        )
     ]
 
 
@@ -200,30 +229,36 @@ def _quantity(
     *,
     headline: bool = False,
     vendor_value: float | None = None,
+    each: Sequence[float] = (),
 ) -> Finding:
-    quantity = estimate.quantity
-    title, verdict = TITLES[quantity], Verdict.NOT_JUDGED
-    statement = f"{title} {format_estimate(estimate)}."
-    topic = "concentration" if quantity == "concentration_per_ml" else "size"
-    if topic == "concentration" and basis != "sample":
-        title, verdict = "Concentration in the measured suspension", Verdict.NOT_MEASURED
-        statement = (
-            f"{format_estimate(estimate)} in the suspension as measured. Neither the file nor study.yaml states the "
-            "dilution, so the concentration of the sample is not known."
-        )
-    elif topic == "concentration":
+    method = context.method(f"nta.{estimate.quantity}", _relevant(estimate.quantity, settings))
+    topic = "concentration" if estimate.quantity == "concentration_per_ml" else "size"
+    if topic == "size":
+        title = TITLES[estimate.quantity]
+        statement = f"{title} {format_estimate(estimate)}."
+    elif basis == "sample":
         title = "Concentration of the sample"
         statement = f"{format_estimate(estimate)} in the sample, dilution undone."
+    else:
+        # Another quantity by another name: nothing must take it for the sample's.
+        estimate = dataclasses.replace(estimate, quantity="concentration_in_suspension_per_ml")
+        title, headline = "Concentration in the measured suspension", False
+        statement = (
+            f"{format_estimate(estimate)} in the suspension as measured; by how much it was diluted is not known."
+        )
+    if each:
+        values = ", ".join(format_number(v, estimate.unit) for v in each)
+        statement += f" Each load: {values} {estimate.unit}".rstrip() + "."
     return context.finding(
         topic,
-        quantity,
+        estimate.quantity,
         title,
         statement,
-        verdict,
+        Verdict.NOT_JUDGED,
         headline=headline,
         estimate=estimate,
         vendor_value=vendor_value,
-        method=context.method(f"nta.{quantity}", _relevant(quantity, settings)),
+        method=method,
     )
 
 
@@ -231,7 +266,7 @@ def _relevant(quantity: str, settings: StatisticsSettings) -> dict[str, float | 
     """Return the settings that a quantity depends on; all of them stand in the assessment's parameters."""
     names = {"level"}
     if quantity == "mode_diameter_nm":
-        names |= {"bandwidth_nm", "bandwidth_fallback_n", "mode_ambiguity_z"}
+        names |= {k for k in settings.parameters() if k.startswith(("bandwidth", "mode"))}
     if quantity == "concentration_per_ml":
         names |= {"residence_cv"}
     return {k: v for k, v in settings.parameters().items() if k in names}
@@ -250,7 +285,7 @@ def _notes(context: Context, notes: tuple[str, ...]) -> list[Finding]:
     ]
 
 
-def _load_findings(load: _Load, replicate_loads: int, settings: StatisticsSettings) -> list[Finding]:
+def _load_findings(load: _Load, settings: StatisticsSettings) -> list[Finding]:
     context, statistics = load.context, load.statistics
     basis, factor = statistics.concentration_basis, dilution_between(load.measurement, statistics)
     pooled = load.measurement.vendor_pooled
@@ -258,7 +293,7 @@ def _load_findings(load: _Load, replicate_loads: int, settings: StatisticsSettin
         _quantity(context, e, basis, settings, vendor_value=vendor_value(q, pooled, factor))
         for q, e in statistics.estimates.items()
     ]
-    findings += validity_findings(context, load.measurement, load.positions, replicate_loads)
+    findings += validity_findings(context, load.measurement, load.positions)
     findings += agreement_findings(context, load.measurement, statistics, TITLES)
     findings += _notes(context, statistics.notes)
     for capture, numbers in zip(load.measurement.captures, statistics.captures, strict=True):

@@ -12,7 +12,7 @@ from vesicula.assess.batch import TaskOutcome
 from vesicula.assess.study import Study
 from vesicula.assess.summary import verdict_rows
 from vesicula.core.assessment import Assessment
-from vesicula.dossier.write import write as write_dossier
+from vesicula.dossier.writer import write as write_dossier
 from vesicula.verify import VerifyReport, verify_dossier
 
 

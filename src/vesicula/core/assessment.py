@@ -230,7 +230,14 @@ def to_json(value: object) -> bytes:
     bytes
         UTF-8 JSON. NaN and infinities become null, which JSON demands.
     """
-    return msgspec.json.encode(value, order="deterministic")
+    return msgspec.json.encode(value, order="deterministic", enc_hook=_plain)
+
+
+def _plain(value: object) -> object:
+    """Turn a NumPy number into a Python one."""
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        return value.item()
+    raise NotImplementedError(f"cannot write {type(value).__name__} as JSON")
 
 
 def batch_from_json(data: bytes) -> BatchAssessment:

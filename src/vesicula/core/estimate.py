@@ -26,7 +26,7 @@ class Estimate:
     unit_of_replication : str
         What those units are: ``"track"``, ``"capture"``, ``"position"``, ``"replicate"``.
     carries : tuple of str
-        Sources of variation inside the interval, out of ``"counting"``, ``"between-capture"``,
+        Sources of variation inside the interval, out of ``"counting"``, ``"between-capture"``, ``"between-position"``,
         ``"between-replicate"``, ``"protein-assay"``, ``"lipid-assay"``.
     """
 

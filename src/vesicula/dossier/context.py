@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from markupsafe import Markup
 
@@ -127,16 +128,28 @@ def verdict_card(batch: BatchAssessment, anchor: str, anchored: Sequence[Anchore
         batch=batch.batch,
         subtitle=", ".join(plain(p) for p in (name, tissue) if p),
         summary=_summary([f for _, f in anchored]),
-        lines=tuple(
-            _headline(a, f, several=several)
-            for a, f in sorted(judged, key=lambda pair: ATTENTION.index(pair[1].verdict))
-        ),
-        numbers=tuple(
-            _headline(a, f, several=several) for a, f in anchored if f.headline and f.verdict is Verdict.NOT_JUDGED
-        ),
+        lines=_folded(sorted(judged, key=lambda pair: ATTENTION.index(pair[1].verdict)), several=several),
+        # Of several samples the overview shows the numbers side by side.
+        numbers=()
+        if several
+        else tuple(_headline(a, f, several=False) for a, f in anchored if f.headline and f.verdict is Verdict.NOT_JUDGED),
         counts=verdict_counts(batch),
         files=", ".join(files),
     )
+
+
+def _folded(judged: Sequence[Anchored], *, several: bool) -> tuple[Headline, ...]:
+    """Say once what holds of several samples in the same words."""
+    groups: dict[tuple[str, ...], list[Anchored]] = {}
+    for k, (a, f) in enumerate(judged):
+        same = (f.title, f.verdict, f.statement) if f.estimate is None and f.sample else (str(k),)
+        groups.setdefault(same, []).append((a, f))
+    lines = []
+    for group in groups.values():
+        line = _headline(*group[0], several=several)
+        samples = list(dict.fromkeys(f.sample for _, f in group))
+        lines.append(replace(line, sample=", ".join(samples)) if len(group) > 1 else line)
+    return tuple(lines)
 
 
 def _summary(findings: Sequence[Finding]) -> str:
