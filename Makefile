@@ -32,7 +32,7 @@ bench: $(STAMP)
 
 # For maintainers; needs uv. The lock names no index host.
 lock:
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --extra cluster --group dev pyproject.toml -o requirements.lock
 
 clean:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -38,7 +39,7 @@ def read(
     measurement = read_file(file, reader=reader)
     if json_path is not None:
         if str(json_path) == "-":
-            click.get_binary_stream("stdout").write(measurement_json(measurement) + b"\n")
+            sys.stdout.buffer.write(measurement_json(measurement) + b"\n")
             return
         write_json(measurement, json_path)
         click.echo(f"Wrote {json_path}")

@@ -123,6 +123,7 @@ def verdict_card(batch: BatchAssessment, anchor: str, anchored: Sequence[Anchore
     name = batch.description.get("name")
     several = len({f.sample for _, f in anchored if f.headline}) > 1
     judged = [(a, f) for a, f in anchored if f.headline and f.verdict is not Verdict.NOT_JUDGED]
+    plain_numbers = [(a, f) for a, f in anchored if f.headline and f.verdict is Verdict.NOT_JUDGED]
     return VerdictCard(
         anchor=anchor,
         batch=batch.batch,
@@ -130,9 +131,7 @@ def verdict_card(batch: BatchAssessment, anchor: str, anchored: Sequence[Anchore
         summary=_summary([f for _, f in anchored]),
         lines=_folded(sorted(judged, key=lambda pair: ATTENTION.index(pair[1].verdict)), several=several),
         # Of several samples the overview shows the numbers side by side.
-        numbers=()
-        if several
-        else tuple(_headline(a, f, several=False) for a, f in anchored if f.headline and f.verdict is Verdict.NOT_JUDGED),
+        numbers=() if several else tuple(_headline(a, f, several=False) for a, f in plain_numbers),
         counts=verdict_counts(batch),
         files=", ".join(files),
     )

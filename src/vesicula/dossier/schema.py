@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -79,6 +80,10 @@ def findings_schema() -> dict[str, Any]:
     """
     schema = msgspec.json.schema(FindingsDocument)
     definitions = schema.pop("$defs")
+    for definition in definitions.values():
+        if "description" in definition:
+            # From 3.13 on Python itself takes the indent out of docstrings: the schema must not depend on that.
+            definition["description"] = inspect.cleandoc(definition["description"])
     document = definitions["FindingsDocument"]
     document["properties"] = {"$schema": {"type": "string"}, **document["properties"]}
     return {
