@@ -143,12 +143,13 @@ def _verdict(rules: Iterable[Sequence[RuleResult]]) -> Verdict:
 
 
 def _source_sentence(results: Sequence[RuleResult]) -> str:
-    """Say what one source wants and whether it has it: ``"Within 20 to 100 particles (Malvern ...)."``."""
+    """Say what one source wants and whether it has it: ``"Limit 20 to 100 particles: kept (Malvern ...)."``."""
     first = results[0]
     limits = _limits(first.low, first.high, first.unit)
     broken = [r.capture for r in results if r.passed is False]
     where = f" in {_names(broken, len(results))}" if broken and first.capture and len(results) > 1 else ""
-    return f"{'Outside' if broken else 'Within'} {limits}{where} ({first.citation.text})."
+    unread = ", from memory" if "from memory" in first.citation.note else ""
+    return f"Limit {limits}: {'not kept' if broken else 'kept'}{where} ({first.citation.text}{unread})."
 
 
 def _names(names: Sequence[str], total: int) -> str:
@@ -190,7 +191,9 @@ def _span(values: Sequence[float], unit: str) -> str:
     low, high = min(values), max(values)
     whole = all(v == round(v) and abs(v) < 1e5 for v in values)
     show = format_limit if whole else format_with_unit
-    return show(low, unit) if low == high else f"{show(low, '')} to {show(high, unit)}"
+    if low == high:
+        return show(low, unit.removesuffix("s") if low == 1 and len(unit) > 1 else unit)
+    return f"{show(low, '')} to {show(high, unit)}"
 
 
 def _limits(low: float | None, high: float | None, unit: str) -> str:

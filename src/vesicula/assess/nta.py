@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from vesicula.assess.judgement import (
     validity_findings,
 )
 from vesicula.core.estimate import Distribution, Estimate
-from vesicula.core.finding import Finding, InputRef, Verdict
+from vesicula.core.finding import Citation, Finding, InputRef, Verdict
 from vesicula.core.format import format_estimate, format_number, format_with_unit
 from vesicula.core.measurement import Measurement, SizeMeasurement, TableMeasurement
 from vesicula.core.reference import class_definitions, operational_definitions
@@ -115,9 +116,9 @@ def sample_findings(
     pooled = analyse_sample([load.statistics for load in usable], settings=settings)
     context = dataclasses.replace(base, inputs=tuple(i for load in usable for i in load.context.inputs))
     judged = _judged(context, sample, pooled, [load.statistics for load in usable], criteria, settings)
-    judged += loads_finding(context, len(usable))
     for load in usable:
         judged += _load_findings(load, settings)
+    judged += [*loads_finding(context, len(usable)), *_notes(context, pooled.notes)]
     distributions = [d for load in usable for d in load.statistics.distributions] + list(pooled.distributions)
     labelled = [dataclasses.replace(d, sample=sample.id) for d in distributions]
     return [*judged, *empty, *others], labelled
@@ -144,7 +145,6 @@ def _judged(
         *release_findings(context, [*quantities, *purity], criteria, TITLES),
         *purity,
         *class_findings(context, pooled.class_fractions, {"level": settings.level}),
-        *_notes(context, pooled.notes),
     ]
 
 
@@ -295,7 +295,7 @@ def _load_findings(load: _Load, settings: StatisticsSettings) -> list[Finding]:
     ]
     findings += validity_findings(context, load.measurement, load.positions)
     findings += agreement_findings(context, load.measurement, statistics, TITLES)
-    findings += _notes(context, statistics.notes)
+    findings += _notes(context, statistics.notes) + _limitations(context, load.measurement)
     for capture, numbers in zip(load.measurement.captures, statistics.captures, strict=True):
         inner = dataclasses.replace(context, capture=capture.name)
         findings += [
@@ -309,6 +309,40 @@ def _load_findings(load: _Load, settings: StatisticsSettings) -> list[Finding]:
             for q in numbers.values
         ]
     return findings
+
+
+STATISTICS_PAGE = "vesicula: docs/explanation/nta-statistics.md"
+
+
+def _limitations(context: Context, measurement: SizeMeasurement) -> list[Finding]:
+    """State what no interval knows of: that a histogram is a fit, or is broadened by finite tracks."""
+    if measurement.instrument == "NanoSight":
+        return [_fitted(context, measurement)]
+    steps = min((c.conditions.get("min_track_length", math.inf) for c in measurement.captures), default=math.inf)
+    if not 2 < steps < math.inf:
+        return []
+    # A track of n steps gives a diameter with CV 1 / sqrt(n - 2): docs/explanation/nta-statistics.md.
+    statement = (
+        f"Each diameter comes from a track of finite length. At the shortest length used ({steps:.0f} frames) equal "
+        f"spheres would show a CV of {100 / math.sqrt(steps - 2):.0f} %. The histogram is broader than the sample by "
+        "that; this is not undone here, and no interval knows of it. D50 suffers least."
+    )
+    return [_limitation(context, "finite-tracks", "Finite tracks broaden the histogram", statement, Verdict.NOT_JUDGED)]
+
+
+def _limitation(context: Context, key: str, title: str, statement: str, verdict: Verdict) -> Finding:
+    return context.finding("validity", key, title, statement, verdict, citations=(Citation(text=STATISTICS_PAGE),))
+
+
+def _fitted(context: Context, measurement: SizeMeasurement) -> Finding:
+    single = sum(not c.is_empty for c in measurement.captures) == 1
+    statement = (
+        "NanoSight's histogram is a fit (FTLA), not a count. The interval of a single capture carries the number of "
+        "its tracks alone and is too narrow: captures of 100 nm beads (17, tidyNano) vary 2.5 to 12 times more than "
+        f"that explains. {'Capture at least three times.' if single else 'Use the intervals over captures.'}"
+    )
+    verdict = Verdict.WARNING if single else Verdict.NOT_JUDGED
+    return _limitation(context, "ftla", "The histogram is a fit", statement, verdict)
 
 
 def _capture_estimate(numbers: CaptureStatistics, quantity: str, level: float) -> Estimate:
