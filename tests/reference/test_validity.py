@@ -336,7 +336,7 @@ def test_results_of_captures_come_first_and_carry_their_names():
     names = [r.capture for r in results]
     assert names == sorted(names, key=["a", "b", ""].index)
     groups = group_by_quantity(results)
-    assert len(groups["a", "particles_per_frame"]) == 3  # three sources, side by side
+    assert len(groups["a", "particles_per_frame"]) == 2  # two sources, side by side
     assert sum(map(len, groups.values())) == len(results)
 
 
