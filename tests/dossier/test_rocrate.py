@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ session.close()
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("cache") / "http"
     subprocess.run([sys.executable, "-c", FILL, str(path), str(CONTEXT)], check=True)
-    with sqlite3.connect(path.with_suffix(".sqlite")) as database:
+    with closing(sqlite3.connect(path.with_suffix(".sqlite"))) as database:
         assert database.execute("select count(*) from responses").fetchone() == (1,)
     return path
 
