@@ -110,6 +110,16 @@ def test_run_without_a_manifest_writes_one(tmp_path: Path, beads: tuple[Path, Pa
     assert (tmp_path / "study.yaml").is_file()
 
 
+def test_a_folder_without_an_export_is_an_error(tmp_path: Path) -> None:
+    assert "lists no file to analyse" in vesicula("run", tmp_path, code=1).stderr
+    assert not (tmp_path / "dossier").exists()
+
+
+def test_files_in_no_batch_are_named(study_folder: Path) -> None:
+    (study_folder / "forgotten.csv").write_bytes(b"\x00\x01")
+    assert "Not in study.yaml, so not analysed: forgotten.csv" in vesicula("run", study_folder, code=3).stderr
+
+
 def test_check_names_the_line(study_folder: Path) -> None:
     path = study_folder / "study.yaml"
     path.write_text(path.read_text().replace("dilution_factor: 10000", 'dilution_factor: "1,5"'))

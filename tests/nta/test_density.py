@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import scipy.signal
 from hypothesis import given
 from hypothesis import strategies as some
@@ -171,3 +172,21 @@ def test_distribution_is_cut_to_the_occupied_range_and_keeps_its_mass():
     assert (shown.bin_low_nm[0], shown.bin_high_nm[-1]) == (51, 151)
     widths = np.subtract(shown.bin_high_nm, shown.bin_low_nm)
     assert np.dot(widths, shown.concentration_per_ml_per_nm) == pytest.approx(6e8, rel=1e-5)
+
+
+@pytest.mark.parametrize(("cells", "sigma"), [(24, 4.0), (500, 4.0), (500, 2.83), (65536, 0.9)])
+def test_gaussian_filter_is_that_of_scipy(cells, sigma):
+    values = np.random.default_rng(cells).random(cells) ** 8
+    expected = scipy.ndimage.gaussian_filter1d(values, sigma, mode="reflect", truncate=de.REACH)
+    np.testing.assert_allclose(de._gaussian_filter(values, sigma), expected, rtol=1e-12)
+
+
+def test_of_two_equal_modes_the_smaller_diameter_is_told():
+    # Two tracks at either side of 60 nm: which peak is higher by rounding must not decide.
+    for weights in ([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], [3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0]):
+        h = histogram(np.arange(600.0, 1060.0, 50.0), np.array(weights), 2.0)
+        density = de.smooth(h, 60.0)
+        peaks = de.find_peaks(h, density, SETTINGS)
+        assert density.mode_nm == pytest.approx(625.0, abs=1.0)
+        assert [p.significant for p in peaks][0]
+        assert [p.prominence for p in peaks] == [1.0, 1.0]

@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from vesicula.assess.context import Context
 from vesicula.core.finding import Citation, Criterion, Finding, Verdict
 from vesicula.core.format import format_number, format_with_unit
@@ -142,9 +140,9 @@ def _allowed(capture: Capture, quantity: str, vendor: float) -> float:
     if quantity in ("mean_diameter_nm", "sd_diameter_nm"):
         # Both vendors and we take moments at the middle of bins, so only rounding is left.
         return PRINT_ROUNDING_NM
-    widths = np.diff(capture.bin_edges_nm)
-    index = int(np.clip(np.searchsorted(capture.bin_edges_nm, vendor) - 1, 0, widths.size - 1))
-    return float(widths[index]) + PRINT_ROUNDING_NM
+    edges = capture.bin_edges_nm
+    index = min(max(int(edges.searchsorted(vendor)) - 1, 0), edges.size - 2)
+    return float(edges[index + 1] - edges[index]) + PRINT_ROUNDING_NM
 
 
 def agreement_findings(

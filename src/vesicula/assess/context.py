@@ -52,9 +52,9 @@ class Context:
         citations: tuple[Citation, ...] = (),
     ) -> Finding:
         """Make a finding about this context; its id is the path of names down to `key`."""
-        path = [p for p in (self.batch, self.sample, self.replicate, self.capture) if p]
+        path = (self.batch, self.sample, self.replicate, self.capture, topic, key)
         return Finding(
-            id="/".join([*path, topic, key]),
+            id="/".join([p for p in path if p]),
             batch=self.batch,
             sample=self.sample,
             replicate=self.replicate,

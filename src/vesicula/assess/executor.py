@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from vesicula.core.errors import AnalysisError
@@ -43,7 +45,8 @@ def run_tasks(
     tasks : sequence
         Picklable inputs.
     workers : int, optional
-        Number of processes; by default one per available processor, or none for a handful of tasks.
+        Number of processes, this one included; by default one per available processor, or this one alone for a
+        handful of tasks.
     cluster : str, optional
         Address of a Dask scheduler, such as ``"tcp://10.0.0.5:8786"``. Its workers must see the study folder
         under the same path.
@@ -80,35 +83,54 @@ def _work_chunk(work: Callable[[Task], Result], tasks: list[Task]) -> list[Resul
 
 
 def _on_processes(work: Callable[[Task], Result], tasks: Sequence[Task], count: int) -> Iterator[tuple[int, Result]]:
+    """Share tasks between this process and `count` - 1 others.
+
+    This process works, too: it has everything imported, and is through with a hundred tasks before a second Python is
+    ready for its first.
+    """
     import multiprocessing
     from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
     # Not "fork": Polars' threads do not survive it.
-    context = multiprocessing.get_context("spawn")
-    chunks = iter(_chunks(len(tasks), max(1, min(CHUNK, len(tasks) // count))))
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_limit_threads)
-    running: dict[Future[list[Result]], range] = {}
+    pool = ProcessPoolExecutor(count - 1, mp_context=multiprocessing.get_context("spawn"))
+    left = deque(range(len(tasks)))
+    running: dict[Future[list[Result]], list[int]] = {}
 
     def submit() -> None:
-        # Only a few chunks wait at a time, so that the queue stays small whatever the number of tasks.
-        while len(running) < 3 * count and (chunk := next(chunks, None)) is not None:
+        # Only a few chunks wait at a time, so that the queue stays small whatever the number of tasks, and the chunks
+        # shrink towards the end, so that all finish together.
+        while left and len(running) < 2 * (count - 1):
+            size = max(1, min(CHUNK, len(left) // (2 * count)))
+            chunk = [left.popleft() for _ in range(min(size, len(left)))]
             running[pool.submit(_work_chunk, work, [tasks[i] for i in chunk])] = chunk
 
     try:
-        submit()
-        while running:
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
+        with _one_thread_each():
+            submit()
+        while running or left:
+            for future in wait(running, timeout=0 if left else None, return_when=FIRST_COMPLETED).done:
                 yield from zip(running.pop(future), future.result(), strict=True)
             submit()
+            if left:
+                own = left.popleft()
+                yield own, work(tasks[own])
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _limit_threads() -> None:
-    """Keep each process to one thread: the batches are the parallelism."""
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let processes that start meanwhile keep to one thread: the batches are the parallelism.
+
+    Set here, since numerical libraries start their threads on import, before any code of ours runs in a new process.
+    """
+    names = [n for n in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS") if n not in os.environ]
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name in names:
+            del os.environ[name]
 
 
 def _on_cluster(work: Callable[[Task], Result], tasks: Sequence[Task], address: str) -> Iterator[tuple[int, Result]]:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from vesicula._version import __version__
 from vesicula.assess.agreement import agreement_findings, dilution_between, vendor_value
@@ -18,7 +19,7 @@ from vesicula.assess.judgement import (
     validity_findings,
 )
 from vesicula.core.estimate import Distribution, Estimate
-from vesicula.core.finding import Citation, Finding, InputRef, Verdict
+from vesicula.core.finding import Citation, Finding, InputRef, MethodRef, Verdict
 from vesicula.core.format import format_estimate, format_number, format_with_unit
 from vesicula.core.measurement import Measurement, SizeMeasurement, TableMeasurement
 from vesicula.core.reference import class_definitions, operational_definitions
@@ -119,9 +120,9 @@ def sample_findings(
     for load in usable:
         judged += _load_findings(load, settings)
     judged += [*loads_finding(context, len(usable)), *_notes(context, pooled.notes)]
-    distributions = [d for load in usable for d in load.statistics.distributions] + list(pooled.distributions)
-    labelled = [dataclasses.replace(d, sample=sample.id) for d in distributions]
-    return [*judged, *empty, *others], labelled
+    distributions = [d for load in usable for d in load.statistics.distributions]
+    distributions += [dataclasses.replace(d, sample=sample.id) for d in pooled.distributions]
+    return [*judged, *empty, *others], distributions
 
 
 def _judged(
@@ -231,7 +232,7 @@ def _quantity(
     vendor_value: float | None = None,
     each: Sequence[float] = (),
 ) -> Finding:
-    method = context.method(f"nta.{estimate.quantity}", _relevant(estimate.quantity, settings))
+    method = _method(estimate.quantity, settings, context.version)
     topic = "concentration" if estimate.quantity == "concentration_per_ml" else "size"
     if topic == "size":
         title = TITLES[estimate.quantity]
@@ -260,6 +261,12 @@ def _quantity(
         vendor_value=vendor_value,
         method=method,
     )
+
+
+@cache
+def _method(quantity: str, settings: StatisticsSettings, version: str) -> MethodRef:
+    """Name the method of a quantity: one object for all captures of all batches."""
+    return MethodRef(name=f"nta.{quantity}", version=version, parameters=_relevant(quantity, settings))
 
 
 def _relevant(quantity: str, settings: StatisticsSettings) -> dict[str, float | int | str | bool]:

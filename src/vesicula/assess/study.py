@@ -154,8 +154,13 @@ class Study:
         Raises
         ------
         AnalysisError
-            When the cluster cannot be reached or results cannot be stored.
+            When no file is listed at all, the cluster cannot be reached, or results cannot be stored.
         """
+        if not self.manifest.files:
+            raise AnalysisError(
+                f"{self.manifest_path}: lists no file to analyse. Put instrument exports into the folder and "
+                "list them, or write study.yaml anew with 'vesicula init --overwrite'."
+            )
         settings = settings or AnalysisSettings()
         store = ResultStore(folder=(work or self._work_folder()) / "results")
         tasks = [

@@ -13,6 +13,7 @@ from vesicula.assess.study import Study
 from vesicula.assess.summary import verdict_rows
 from vesicula.core.assessment import Assessment
 from vesicula.dossier.writer import write as write_dossier
+from vesicula.manifest.check import unlisted_files
 from vesicula.verify import VerifyReport, verify_dossier
 
 
@@ -85,6 +86,10 @@ def analyse_and_write(
     if progress.reused:
         click.echo(f"{progress.reused} of {len(assessment.batches)} batches were unchanged and not computed again.")
     failed = progress.failed_files
+    left = unlisted_files(study.folder, study.manifest)
+    if left:
+        names = ", ".join(left[:3]) + (", ..." if len(left) > 3 else "")
+        click.echo(f"Not in study.yaml, so not analysed: {_plain(names)}. See: vesicula check {folder}", err=True)
     if failed:
         click.echo(f"{failed} file{'s' if failed != 1 else ''} could not be read; the dossier says why.", err=True)
     click.echo(f"Dossier: {paths.html}")

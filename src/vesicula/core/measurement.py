@@ -81,6 +81,11 @@ def frozen(values: npt.ArrayLike) -> FloatArray:
     return array
 
 
+def _increasing(values: FloatArray) -> bool:
+    """Tell whether values are finite and strictly increasing: with a NaN or two infinities no step is positive."""
+    return bool((values[1:] - values[:-1]).min() > 0 and values[0] > -np.inf and values[-1] < np.inf)
+
+
 def _nobody_writes(array: FloatArray) -> bool:
     base: object = array.base
     if array.flags.writeable:
@@ -145,7 +150,7 @@ class Capture:
 
     def __post_init__(self) -> None:
         edges = frozen(self.bin_edges_nm)
-        if edges.ndim != 1 or edges.size < 2 or not np.all(np.isfinite(edges)) or np.any(np.diff(edges) <= 0):
+        if edges.ndim != 1 or edges.size < 2 or not _increasing(edges):
             raise ValueError("bin_edges_nm must be at least two finite, strictly increasing diameters")
         object.__setattr__(self, "bin_edges_nm", edges)
         for name in ("concentration_per_ml", "particle_count"):
@@ -155,7 +160,7 @@ class Capture:
             array = frozen(values)
             if array.shape != (edges.size - 1,):
                 raise ValueError(f"{name} must hold one value per bin ({edges.size - 1}), not {array.shape}")
-            if not np.all(np.isfinite(array)) or np.any(array < 0):
+            if not (array.min() >= 0 and array.max() < np.inf):  # false for NaN, too
                 raise ValueError(f"{name} must be finite and not negative")
             object.__setattr__(self, name, array)
         if self.concentration_per_ml is None and self.particle_count is None:

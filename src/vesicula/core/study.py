@@ -619,9 +619,14 @@ class Manifest(Strict):
         ),
     ] = ()
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file that any measurement of any batch lists."""
+        return tuple(f for b in self.batches for s in b.samples for m in s.measurements for f in m.files)
+
     @model_validator(mode="after")
     def _unique(self) -> Manifest:
         refuse_duplicates([b.id for b in self.batches], "batch", "study")
-        files = [f for b in self.batches for s in b.samples for m in s.measurements for f in m.files]
+        files = list(self.files)
         refuse_duplicates(files, "file", "study")
         return self

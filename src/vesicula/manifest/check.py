@@ -241,10 +241,28 @@ def _check_release(work: _Work, manifest: Manifest) -> None:
         work.problems.append(note(0, "no criteria: the lab's own release limits are not judged"))
 
 
+def unlisted_files(folder: Path, manifest: Manifest) -> tuple[str, ...]:
+    """Return the files of a study folder that its manifest neither lists nor ignores.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The study folder.
+    manifest : Manifest
+        What its study.yaml states.
+
+    Returns
+    -------
+    tuple of str
+        Relative paths; hidden files, dossiers and study.yaml itself are passed over.
+    """
+    listed, ignored = set(manifest.files), set(manifest.ignore)
+    return tuple(f for f in list_folder(folder).files if f not in listed and not _covered(f, ignored))
+
+
 def _check_unlisted(work: _Work, manifest: Manifest) -> None:
     listing = list_folder(work.folder)
-    listed = {f for b in manifest.batches for s in b.samples for m in s.measurements for f in m.files}
-    ignored = set(manifest.ignore)
+    listed, ignored = set(manifest.files), set(manifest.ignore)
     unlisted = [f for f in listing.files if f not in listed and not _covered(f, ignored)]
     for path in unlisted[:MAX_UNLISTED]:
         work.problems.append(

@@ -5,6 +5,7 @@ The door of this room: everything public is importable from here.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,6 @@ from vesicula.instruments.nta.statistics import (
     Histogram,
     concentration_error,
     counting_errors,
-    fraction_between,
     histogram,
     log_interval,
     normal_quantile,
@@ -162,13 +162,16 @@ def analyse_measurement(
     variation, reason = _position_variation(positions, analysed)
     notes += [reason] if reason else []
     estimates, errors = _measurement_estimates(analysed, variation, settings)
+    shares = _class_shares(classes, analysed)
     pooled = _pool_distribution(analysed, settings)
     notes += _replication_notes(analysed, pooled, variation)
     return MeasurementStatistics(
         captures=captures,
         estimates=estimates,
         standard_errors=errors,
-        class_fractions=tuple(_class_fraction(d, analysed, variation, settings) for d in classes),
+        class_fractions=tuple(
+            _class_fraction(d, shares[:, i], analysed, variation, settings) for i, d in enumerate(classes)
+        ),
         distributions=(
             *(_lay_out(a, a.statistics.name, "capture", dilution.basis, settings) for a in analysed),
             _lay_out(pooled, f"pooled over {_count(len(analysed), 'capture')}", "replicate", dilution.basis, settings),
@@ -322,21 +325,28 @@ def _one_capture(quantity: str, s: CaptureStatistics, settings: StatisticsSettin
     )
 
 
+def _class_shares(classes: Sequence[ClassDefinition], analysed: Sequence[_Analysed]) -> FloatArray:
+    """Return the share of each class (columns) in each capture (rows)."""
+    low, high = [c.low_nm for c in classes], [c.high_nm for c in classes]
+    below = np.array([np.interp(low + high, a.histogram.edges_nm, a.histogram.cumulative) for a in analysed])
+    return np.asarray(below[:, len(classes) :] - below[:, : len(classes)])
+
+
 def _class_fraction(
     definition: ClassDefinition,
+    shares: FloatArray,
     analysed: Sequence[_Analysed],
     variation: PositionVariation | None,
     settings: StatisticsSettings,
 ) -> ClassFraction:
     bounds = definition.low_nm, definition.high_nm
-    shares = np.array([fraction_between(a.histogram, *bounds) for a in analysed])
     value = float(shares.mean())
     counts = [a.statistics.n_tracks for a in analysed]
     total = _total_tracks(counts)
     drawn = drawn_fraction(value, total or settings.bandwidth_fallback_n)
     # Counting errors at the pooled share, so that a capture that happens to hold none of a class is not error-free.
     errors = np.array(
-        [np.sqrt(drawn * (1 - drawn) / (c * (1 + 1 / (total or c)))) if c else np.nan for c in counts]
+        [math.sqrt(drawn * (1 - drawn) / (c * (1 + 1 / (total or c)))) if c else np.nan for c in counts]
     )
     if len(analysed) > 1:
         se, n, units = pooled_error(shares, errors), len(analysed), CAPTURES

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from scipy.special import betaincinv
 
 from vesicula.core.errors import AnalysisError
 from vesicula.core.estimate import Estimate
@@ -17,7 +17,7 @@ from vesicula.instruments.nta.results import (
     ClassFraction,
     StatisticsSettings,
 )
-from vesicula.instruments.nta.statistics import log_interval, normal_quantile, t_quantile
+from vesicula.instruments.nta.statistics import log_interval, normal_quantile, standard_error, t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,9 +52,8 @@ def pooled_error(values: FloatArray, errors: FloatArray) -> float:
         (Roever, Knapp & Friede 2015, BMC Med Res Methodol 15:99, doi 10.1186/s12874-015-0091-1).
     """
     m = values.size
-    between = float(np.std(values, ddof=1) / np.sqrt(m))
-    within = float(np.sqrt(np.nansum(errors**2))) / m
-    return max(between, within)
+    known = errors[~np.isnan(errors)]
+    return max(standard_error(values), math.sqrt(float(known @ known)) / m)
 
 
 def make_estimate(
@@ -147,6 +146,8 @@ def proportion_interval(p: float, se: float, level: float, degrees: float | None
         Clopper-Pearson, as compared by Franco et al. 2019, J Surv Stat Methodol 7:334 [both from memory,
         unchecked]).
     """
+    from scipy.special import betaincinv  # not above: its import takes 0.3 s
+
     n = p * (1 - p) / se**2
     if degrees is not None:
         n *= (normal_quantile(level) / t_quantile(level, degrees)) ** 2

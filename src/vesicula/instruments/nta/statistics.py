@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
 
 from vesicula.core.errors import AnalysisError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vesicula.core.measurement import Capture, FloatArray
 
 VendorConvention = Literal["nanosight-3.2", "nanosight-3.4", "zetaview"]
@@ -20,6 +23,8 @@ PERCENTILES: dict[str, float] = {"d10_diameter_nm": 0.1, "median_diameter_nm": 0
 # Width of the window within which a level counts as met exactly on a gap of the cumulative; far below 1 / n of any
 # measurement and far above the rounding of a sum of 1000 bins.
 _TIE = 1e-11
+
+_LEVELS = np.array(list(PERCENTILES.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,9 +54,14 @@ class Histogram:
         return (self.edges_nm[:-1] + self.edges_nm[1:]) / 2
 
     @property
+    def widths_nm(self) -> FloatArray:
+        """Width of each bin, shape (k,)."""
+        return self.edges_nm[1:] - self.edges_nm[:-1]
+
+    @property
     def bin_width_nm(self) -> float:
         """Mean width of a bin, weighted by what it holds."""
-        return float(self.probability @ np.diff(self.edges_nm))
+        return float(self.probability @ self.widths_nm)
 
 
 def histogram(edges_nm: FloatArray, weights: FloatArray, n: float | None) -> Histogram:
@@ -71,10 +81,11 @@ def histogram(edges_nm: FloatArray, weights: FloatArray, n: float | None) -> His
     Histogram
         From the first to the last occupied bin.
     """
-    occupied = np.flatnonzero(weights)
+    occupied = weights.nonzero()[0]
     first, last = int(occupied[0]), int(occupied[-1]) + 1
     part = weights[first:last]
-    cumulative = np.concatenate(([0.0], np.cumsum(part)))
+    cumulative = np.zeros(part.size + 1)
+    np.cumsum(part, out=cumulative[1:])
     total = cumulative[-1]
     return Histogram(
         edges_nm=edges_nm[first : last + 1], probability=part / total, cumulative=cumulative / total, n=n
@@ -137,17 +148,29 @@ def fraction_between(h: Histogram, low_nm: float, high_nm: float) -> float:
     float
         Between 0 and 1.
     """
-    low, high = np.interp([low_nm, high_nm], h.edges_nm, h.cumulative)
+    low, high = np.interp((low_nm, high_nm), h.edges_nm, h.cumulative).tolist()
     return float(high - low)
 
 
+def standard_error(values: FloatArray) -> float:
+    """Return the standard error of the mean of at least two values: SD / sqrt(m), from m - 1 degrees of freedom."""
+    off = values - values.sum() / values.size
+    return math.sqrt(float(off @ off) / (values.size - 1) / values.size)
+
+
+@lru_cache(maxsize=64)
 def normal_quantile(level: float) -> float:
     """Return z such that the normal distribution holds `level` between -z and z."""
+    from scipy.special import ndtri  # not above: its import takes 0.3 s, and who only reads files needs none of it
+
     return float(ndtri(0.5 + level / 2))
 
 
+@lru_cache(maxsize=1024)
 def t_quantile(level: float, degrees: float) -> float:
     """Return t such that Student's distribution with `degrees` of freedom holds `level` between -t and t."""
+    from scipy.special import stdtrit  # not above: see `normal_quantile`
+
     return float(stdtrit(degrees, 0.5 + level / 2))
 
 
@@ -167,8 +190,9 @@ def summary(h: Histogram) -> dict[str, float]:
     """
     x = h.centres_nm
     mean = float(h.probability @ x)
-    sd = float(np.sqrt(h.probability @ (x - mean) ** 2))
-    d10, d50, d90 = percentile(h, np.array([0.1, 0.5, 0.9])).tolist()
+    off = x - mean
+    sd = math.sqrt(h.probability @ (off * off))
+    d10, d50, d90 = percentile(h, _LEVELS).tolist()
     return {
         "mean_diameter_nm": mean,
         "median_diameter_nm": d50,
@@ -200,7 +224,7 @@ def woodruff_levels(q: FloatArray, n: float, z: float) -> tuple[FloatArray, Floa
     """
     spread = z * np.sqrt(q * (1 - q) / n)
     shift = (z**2 - 1) * (1 - 2 * q) / (6 * n)
-    return np.clip(q + shift - spread, 0, 1), np.clip(q + shift + spread, 0, 1)
+    return np.maximum(q + shift - spread, 0), np.minimum(q + shift + spread, 1)
 
 
 def counting_errors(
@@ -229,29 +253,27 @@ def counting_errors(
     if h.n is None:  # pragma: no cover - callers ask only where n is known
         raise AnalysisError("counting errors need the number of tracks")
     n, z = float(h.n), normal_quantile(level)
-    x = h.centres_nm - values["mean_diameter_nm"]
+    off, widths = h.centres_nm - values["mean_diameter_nm"], h.widths_nm
+    square = off * off
     variance = values["sd_diameter_nm"] ** 2
     # Within a bin particles lie spread, not at its centre: a distribution in one bin has no zero error.
-    within = float(h.probability @ np.diff(h.edges_nm) ** 2) / 12
-    excess = max(float(h.probability @ x**4) - variance**2, 0.0)
-    se = {"mean_diameter_nm": np.sqrt((variance + within) / n)}
+    within = float(h.probability @ (widths * widths)) / 12
+    excess = max(float(h.probability @ (square * square)) - variance**2, 0.0)
+    se = {"mean_diameter_nm": math.sqrt((variance + within) / n)}
     if variance > 0:
-        se["sd_diameter_nm"] = np.sqrt((excess + variance * within) / n) / (2 * np.sqrt(variance))
-    q = np.array([0.1, 0.5, 0.9])
-    low_q, high_q = woodruff_levels(q, n, z)
-    low, high = percentile(h, low_q), percentile(h, high_q)
-    spread = (high - low) / (2 * z)
-    names = ("d10_diameter_nm", "median_diameter_nm", "d90_diameter_nm")
-    se.update(zip(names, spread.tolist(), strict=True))
+        se["sd_diameter_nm"] = math.sqrt((excess + variance * within) / n) / (2 * math.sqrt(variance))
+    bounds = percentile(h, np.concatenate(woodruff_levels(_LEVELS, n, z))).tolist()
+    low, high = bounds[: _LEVELS.size], bounds[_LEVELS.size :]
+    spread = [(b - a) / (2 * z) for a, b in zip(low, high, strict=True)]
+    se.update(zip(PERCENTILES, spread, strict=True))
     se["span"] = _span_error(values, spread)
-    out = {k: float(v) for k, v in se.items()}
     t = t_quantile(level, max(n - 1, 1))
-    interval = {k: log_interval(values[k], v, t) for k, v in out.items()}
-    interval.update({k: (float(a), float(b)) for k, a, b in zip(names, low, high, strict=True)})
-    return out, interval
+    interval = {k: log_interval(values[k], v, t) for k, v in se.items()}
+    interval.update(zip(PERCENTILES, zip(low, high, strict=True), strict=True))
+    return se, interval
 
 
-def _span_error(values: dict[str, float], spread: FloatArray) -> float:
+def _span_error(values: dict[str, float], spread: Sequence[float]) -> float:
     """Delta method for (D90 - D10) / D50 with corr(Q_a, Q_b) = sqrt(a (1 - b) / (b (1 - a))) for a < b."""
     s10, s50, s90 = spread
     d50, span = values["median_diameter_nm"], values["span"]
@@ -261,12 +283,12 @@ def _span_error(values: dict[str, float], spread: FloatArray) -> float:
     width_var = s90**2 + s10**2 - 2 * c_19 * s90 * s10
     covariance = c_15 * s50 * (s90 - s10)
     variance = (width_var + span**2 * s50**2 - 2 * span * covariance) / d50**2
-    return float(np.sqrt(max(variance, 0.0)))
+    return math.sqrt(max(variance, 0.0))
 
 
 def log_interval(value: float, se: float, quantile: float) -> tuple[float, float]:
     """Return value x/÷ exp(quantile se / value): symmetric on the logarithm, so it never reaches zero."""
-    factor = float(np.exp(min(quantile * se / value, 700.0)))
+    factor = math.exp(min(quantile * se / value, 700.0))
     return value / factor, value * factor
 
 
@@ -292,10 +314,10 @@ def concentration_error(capture: Capture, n_tracks: int | None, residence_cv: fl
     tracks = capture.tracks_completed or n_tracks
     bounds = []
     if tracks:
-        bounds.append(np.sqrt((1 + residence_cv**2) / tracks))
+        bounds.append(math.sqrt((1 + residence_cv**2) / tracks))
     if capture.particles_per_frame:
-        bounds.append(1 / np.sqrt(capture.particles_per_frame))
-    return float(min(bounds)) if bounds else None
+        bounds.append(1 / math.sqrt(capture.particles_per_frame))
+    return min(bounds) if bounds else None
 
 
 def vendor_percentile(capture: Capture, level: float, convention: VendorConvention) -> float:

@@ -89,12 +89,15 @@ def check_capture(
     AnalysisError
         When a rule names a quantity that nothing here evaluates.
     """
-    results = [
-        _evaluate(rule, CAPTURE_QUANTITIES[rule.quantity](capture), capture.name)
-        for rule in _applicable(rules, instrument)
-        if rule.quantity in CAPTURE_QUANTITIES
-    ]
-    return (*results, *_vendor_remarks(capture, instrument))
+    return tuple(_capture_results(capture, _applicable(rules, instrument), instrument))
+
+
+def _capture_results(capture: Capture, rules: Sequence[ValidityRule], instrument: str) -> list[RuleResult]:
+    rules = [rule for rule in rules if rule.quantity in CAPTURE_QUANTITIES]
+    # Several sources name one quantity: it is worked out once.
+    values = {q: CAPTURE_QUANTITIES[q](capture) for q in dict.fromkeys(rule.quantity for rule in rules)}
+    results = [_evaluate(rule, values[rule.quantity], capture.name) for rule in rules]
+    return [*results, *_vendor_remarks(capture, instrument)]
 
 
 def check_measurement(
@@ -127,9 +130,10 @@ def check_measurement(
     AnalysisError
         When a rule names a quantity that nothing here evaluates.
     """
-    results = [r for c in m.captures for r in check_capture(c, instrument=m.instrument, rules=rules)]
+    applicable = _applicable(rules, m.instrument)
+    results = [r for c in m.captures for r in _capture_results(c, applicable, m.instrument)]
     table = None if positions is None else positions.table
-    for rule in _applicable(rules, m.instrument):
+    for rule in applicable:
         if rule.quantity in MEASUREMENT_QUANTITIES:
             results.append(_evaluate(rule, MEASUREMENT_QUANTITIES[rule.quantity](m), ""))
         elif rule.quantity in POSITION_QUANTITIES:
@@ -223,13 +227,13 @@ def d10_diameter_nm(capture: Capture) -> float | None:
     """
     if capture.is_empty:
         return None
-    cumulative = np.concatenate(([0.0], np.cumsum(capture.weights)))
-    share = cumulative / cumulative[-1]
-    # np.interp takes the last of equal abscissae; empty bins below the first particle must not count.
-    i = int(np.searchsorted(share, 0.1, side="left"))
-    edges = capture.bin_edges_nm
-    step = (0.1 - share[i - 1]) / (share[i] - share[i - 1])
-    return float(edges[i - 1] + step * (edges[i] - edges[i - 1]))
+    share = np.cumsum(capture.weights)
+    share /= share[-1]
+    # Bin i is the first at whose upper edge a tenth lies below; empty bins below the first particle do not count.
+    i = int(share.searchsorted(0.1, side="left"))
+    before, after = (float(share[i - 1]) if i else 0.0), float(share[i])
+    low, high = capture.bin_edges_nm[i : i + 2].tolist()
+    return float(low + (0.1 - before) / (after - before) * (high - low))
 
 
 def viscosity_of_water_mpa_s(temperature_c: float) -> float:

@@ -105,7 +105,8 @@ def read(path: Path) -> SizeMeasurement:
     warnings += _across(captures, parts, exports)
     extra = {}
     for name in dict.fromkeys(n for p in parts for n in p.tables):
-        extra[name] = pl.concat([p.tables[name] for p in parts if name in p.tables])
+        tables = [p.tables[name] for p in parts if name in p.tables]
+        extra[name] = pl.concat(tables) if len(tables) > 1 else tables[0]
     if len(parts) > 1 and any(p.pooled for p in parts):
         # Each pool is over its own captures: no single number is over all of them.
         extra["vendor_pooled"] = pl.concat(
@@ -181,6 +182,8 @@ def _read_export(path: Path, export: Export, prefix: str, offset: int) -> _Part:
     values = parse_table(path, table, export.separator, decimal_comma=export.decimal_comma)
     edges = uniform_edges(path, table, values[:, 0])
     per_bin = np.asfortranarray(values[:, 1 : columns + 1])  # a capture is a column, and read as one
+    for array in (edges, per_bin):
+        array.setflags(write=False)  # so that all captures share them
     where = f"line {table.title_line}"
     warnings = _export_warnings(export, prefix, where)
     extras = collect_extras(path, export, table, names, offset)
