@@ -239,10 +239,10 @@ def test_killed_in_the_middle_it_resumes(tmp_path: Path, beads: tuple[Path, Path
     results = folder / ".vesicula" / "results"
     with subprocess.Popen([*command, folder]) as process:
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and (not results.exists() or len(list(results.glob("*.z"))) < 5):
+        while time.monotonic() < deadline and (not results.exists() or len(list(results.glob("*.msgpack"))) < 5):
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
-    finished = len(list(results.glob("*.z")))
+    finished = len(list(results.glob("*.msgpack")))
     assert 5 <= finished < 60
     reused = []
     assessment = Study.load(folder).analyse(progress=lambda _d, _t, outcome: reused.append(outcome.reused))

@@ -188,5 +188,5 @@ def test_of_two_equal_modes_the_smaller_diameter_is_told():
         density = de.smooth(h, 60.0)
         peaks = de.find_peaks(h, density, SETTINGS)
         assert density.mode_nm == pytest.approx(625.0, abs=1.0)
-        assert [p.significant for p in peaks][0]
+        assert peaks[0].significant
         assert [p.prominence for p in peaks] == [1.0, 1.0]

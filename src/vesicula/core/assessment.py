@@ -166,7 +166,10 @@ def findings_table(findings: Any) -> pl.DataFrame:  # noqa: ANN401 - any iterabl
         unit, low, high, level, n, unit_of_replication, carries, vendor_value, criterion, criterion_source, method,
         input_sha256.
     """
-    return pl.DataFrame([_finding_row(f) for f in findings], schema=FINDING_SCHEMA, orient="row")
+    rows = [_finding_row(f) for f in findings]
+    # Columns rather than rows: polars reads them several times faster.
+    columns = zip(*rows, strict=True) if rows else ([] for _ in FINDING_SCHEMA)
+    return pl.DataFrame(dict(zip(FINDING_SCHEMA, columns, strict=True)), schema=FINDING_SCHEMA)
 
 
 FINDING_SCHEMA: dict[str, Any] = {
