@@ -33,7 +33,7 @@ bench: $(STAMP)
 # For maintainers; needs uv. The lock names no index host.
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	    --extra cluster --group dev pyproject.toml -o requirements.lock
+	    --extra cluster --extra postgresql --group dev pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf .venv demo site .pytest_cache .mypy_cache .ruff_cache

@@ -15,6 +15,11 @@ COMMANDS = {
     "read": ("vesicula.cli.read", "read", "Show what is in an instrument file; write it as JSON, CSV or Parquet."),
     "run": ("vesicula.cli.run", "run", "Analyse a study folder and write its dossier."),
     "verify": ("vesicula.cli.run", "verify", "Recompute a dossier and say whether it still holds."),
+    "evidence": (
+        "vesicula.cli.evidence",
+        "evidence",
+        "Query what the literature and the trials claim; give tables back; add your own.",
+    ),
     "demo": ("vesicula.cli.run", "demo", "Run the main job on real files that come with vesicula."),
 }
 """Command: module, name in it, and the line that --help shows (a test holds it against the docstring)."""

@@ -1,0 +1,126 @@
+"""vesicula evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vesicula.evidence import export
+from vesicula.evidence.importer import add_file
+from vesicula.evidence.model import Question
+from vesicula.evidence.store import open_store
+
+STORE = click.option(
+    "--store", metavar="FILE|URL", help="The store: a file or a postgresql:// URL. Default: VESICULA_EVIDENCE."
+)
+AS_OF = click.option("--as-of", metavar="VERSION", help="Answer as of a past version, by its number or name.")
+FORMATS = {
+    "table": click.option("--table", "form", flag_value="text", default="text", help="For reading (the default)."),
+    "json": click.option("--json", "form", flag_value="json", help="As JSON."),
+    "csv": click.option("--csv", "form", flag_value="csv", help="As CSV."),
+}
+Command = Callable[..., Any]
+
+
+def formats(command: Command) -> Command:
+    """Add --table, --json and --csv."""
+    for option in reversed(FORMATS.values()):
+        command = option(command)
+    return command
+
+
+def revision_of(text: str | None) -> int | str | None:
+    """Return the number of a revision that is given by number, else its name."""
+    return int(text) if text is not None and text.isdigit() else text
+
+
+@click.group()
+def evidence() -> None:
+    """Query what the literature and the trials claim; give tables back; add your own."""
+
+
+@evidence.command()
+@click.argument("name")
+@STORE
+@AS_OF
+@formats
+def table(name: str, store: str | None, as_of: str | None, form: str) -> None:
+    """Give a source's table back, in its groups: review-b/table-1."""
+    with open_store(store) as opened:
+        view = opened.table(name, as_of=revision_of(as_of))
+    write = {"text": export.table_text, "json": export.as_json, "csv": export.table_csv}[form]
+    click.echo(write(view).rstrip("\n"))
+
+
+@evidence.command()
+@click.option("--condition", help="Disease, by name or identifier.")
+@click.option("--condition-class", help="Its class, such as kidney or cancer.")
+@click.option("--species", help="Model: species or cell line.")
+@click.option("--cell-source", help="Source of the vesicles, such as BM-MSC.")
+@click.option("--cargo", help="miRNA, protein or drug carried.")
+@click.option("--target", help="Molecule acted on.")
+@click.option("--pathway", help="Pathway or process.")
+@click.option("--molecule", help="Molecule reported as up or down.")
+@click.option("--tumour", help="Tumour.")
+@click.option("--product", help="exosome, EV, MV, cells, ...")
+@click.option("--study-type", help="in vivo, in vitro, clinical, ...")
+@click.option("--effect-class", help="beneficial, tumour-promoting, ...")
+@click.option("--source", help="review-a, review-b, or a lab's own.")
+@click.option("--record", "record_id", help="One claim, such as B-T1-20.")
+@click.option("--text", help="Words anywhere in the claim.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many claims.")
+@STORE
+@AS_OF
+@formats
+def query(store: str | None, as_of: str | None, form: str, **filters: Any) -> None:  # noqa: ANN401 - click's options
+    """Find claims; filters that are given must all hold."""
+    with open_store(store) as opened:
+        answer = opened.query(Question(**filters), as_of=revision_of(as_of))
+    write = {"text": export.answer_text, "json": export.as_json, "csv": export.answer_csv}[form]
+    click.echo(write(answer).rstrip("\n"))
+
+
+@evidence.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--author", help="Who adds it; by default your name on this machine.")
+@click.option("--encoding", help="The file's encoding where it is not UTF-8, such as windows-1252.")
+@click.option("--revise", is_flag=True, help="Replace claims of this source that have the same id.")
+@STORE
+def add(file: Path, author: str | None, encoding: str | None, store: str | None, *, revise: bool) -> None:
+    """Add a lab's own CSV or YAML: all of it, or nothing, with reasons."""
+    with open_store(store) as opened:
+        report = add_file(opened, file, author=author, encoding=encoding, revise=revise)
+    click.echo(f"Added {report.revision.claims} claims. Store version {report.revision.version}.")
+    for name in report.unidentified:
+        click.echo(f"No single identifier for {name.role} {name.text!r}: {name.status}. {name.note}".rstrip())
+
+
+@evidence.command()
+@STORE
+def versions(store: str | None) -> None:
+    """List the store's versions, oldest first."""
+    with open_store(store) as opened:
+        click.echo(export.versions_text(opened.versions()))
+
+
+@evidence.command()
+@STORE
+@AS_OF
+def sources(store: str | None, as_of: str | None) -> None:
+    """List the sources and their tables."""
+    with open_store(store) as opened:
+        at = revision_of(as_of)
+        click.echo(export.sources_text(opened.sources(at), opened.tables(at)))
+
+
+@evidence.command()
+@STORE
+@AS_OF
+def doubts(store: str | None, as_of: str | None) -> None:
+    """List the curators' doubts, row by row."""
+    with open_store(store) as opened:
+        at = revision_of(as_of)
+        click.echo(export.doubts_text(opened.doubts(at), opened.version(at)))
