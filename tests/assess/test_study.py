@@ -251,6 +251,59 @@ def test_killed_in_the_middle_it_resumes(tmp_path: Path, beads: tuple[Path, Path
     assert all(b.findings for b in assessment.batches)
 
 
+@pytest.mark.slow
+def test_interrupted_it_says_so_and_keeps_what_is_done(tmp_path: Path, beads: tuple[Path, Path]) -> None:
+    folder = tmp_path / "many"
+    many(folder, beads, 80)
+    vesicula = Path(sys.executable).with_name("vesicula")
+    results = folder / ".vesicula" / "results"
+    with subprocess.Popen(
+        [vesicula, "run", folder, "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and (not results.exists() or len(list(results.glob("*.msgpack"))) < 5):
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the parent and its workers
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    assert "run the same command again" in error
+    assert not list(results.glob("*.part"))
+
+
+def die(task: int) -> int:
+    """Kill the process that works on an odd task, unless it is the parent."""
+    if task % 2 and os.environ.get("VESICULA_TEST_PARENT") != str(os.getpid()):
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.05)
+    return task
+
+
+DIE = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from vesicula.core.errors import AnalysisError
+from vesicula.assess.executor import run_tasks
+from test_study import die
+if __name__ == "__main__":
+    os.environ["VESICULA_TEST_PARENT"] = str(os.getpid())
+    try:
+        list(run_tasks(die, list(range(200)), workers=2))
+    except AnalysisError as error:
+        print(error)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_one_clear_error(tmp_path: Path) -> None:
+    script = tmp_path / "die.py"
+    script.write_text(DIE, encoding="utf-8")
+    result = subprocess.run(
+        [sys.executable, script, Path(__file__).parent], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert "a worker process was killed" in result.stdout, result.stderr[-1500:]
+
+
 def test_a_link_out_of_the_folder_is_refused(study_folder: Path, tmp_path: Path, beads: tuple[Path, Path]) -> None:
     outside = tmp_path / "outside.csv"
     shutil.copyfile(beads[1], outside)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -90,9 +91,11 @@ def _on_processes(work: Callable[[Task], Result], tasks: Sequence[Task], count: 
     """
     import multiprocessing
     from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+    from concurrent.futures.process import BrokenProcessPool
 
     # Not "fork": Polars' threads do not survive it.
-    pool = ProcessPoolExecutor(count - 1, mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count - 1, mp_context=context, initializer=_ignore_interrupt)
     left = deque(range(len(tasks)))
     running: dict[Future[list[Result]], list[int]] = {}
 
@@ -114,8 +117,18 @@ def _on_processes(work: Callable[[Task], Result], tasks: Sequence[Task], count: 
             if left:
                 own = left.popleft()
                 yield own, work(tasks[own])
+    except BrokenProcessPool as error:
+        raise AnalysisError(
+            "a worker process was killed, most likely for want of memory. Finished batches are kept: run again, with "
+            "--workers 1 if it happens twice."
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ignore_interrupt() -> None:
+    """Leave Ctrl-C to the parent: it lets running tasks finish and says what is kept."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
