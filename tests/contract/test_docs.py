@@ -48,3 +48,17 @@ def test_the_lock_names_no_host() -> None:
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert "://" not in lock
     assert "--hash=sha256:" in lock
+
+
+def test_the_python_how_to_runs(study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study_folder.rename(study_folder.with_name("my_study"))
+    folder = study_folder.parent
+    (folder / "beads2.csv").write_bytes((folder / "my_study" / "beads2.csv").read_bytes())
+    monkeypatch.chdir(folder)
+    text = (ROOT / "docs" / "how-to" / "use-from-python.md").read_text(encoding="utf-8")
+    namespace: dict[str, object] = {}
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, "use-from-python.md", "exec"), namespace)  # noqa: S102 - our own page
+    assert (folder / "my_study" / "dossier" / "dossier.html").is_file()
