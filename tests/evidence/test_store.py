@@ -270,6 +270,27 @@ def test_names_carry_identifiers_where_there_are_any(packaged_store):
     assert "B-T1-28" in ids(packaged_store.query(Question(target=identifier)))
 
 
+@pytest.mark.parametrize(
+    "facets",
+    [
+        {"effect_class": "dormancy"},
+        {"effect_class": "mixed"},
+        {"condition_class": "cancer"},
+        {"study_type": "in vitro"},
+        {"effect_class": "dormancy", "study_type": "in vitro"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", [{"cargo": "miR-21"}, {"condition": "glioblastoma"}, {}], ids=str)
+def test_a_past_version_never_shows_a_later_claim(store, lab_csv, lab_row, name, facets):
+    before = store.version()
+    row = lab_row(cargo="miR-21-5p", condition="glioblastoma", condition_class="cancer", study_type="in vitro")
+    add_file(store, lab_csv({**row, "record_id": "L-7", "effect_class": facets.get("effect_class", "dormancy")}))
+    question = Question(**name, **facets)
+    assert "L-7" in ids(store.query(question))
+    assert "L-7" not in ids(store.query(question, as_of=before))
+
+
 def test_every_answer_names_the_version_and_can_be_asked_as_of_then(store, lab_csv):
     before = store.query(Question(condition="acute kidney injury"))
     assert before.version == store.version() == store.versions()[-1].version
