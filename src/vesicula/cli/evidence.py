@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from vesicula.evidence import export
+from vesicula.evidence import balance_text, export
+from vesicula.evidence.balance import tumour_balance
 from vesicula.evidence.importer import add_file
 from vesicula.evidence.model import Question
 from vesicula.evidence.store import open_store
@@ -81,6 +82,34 @@ def query(store: str | None, as_of: str | None, form: str, **filters: Any) -> No
         answer = opened.query(Question(**filters), as_of=revision_of(as_of))
     write = {"text": export.answer_text, "json": export.as_json, "csv": export.answer_csv}[form]
     click.echo(write(answer).rstrip("\n"))
+
+
+@evidence.command()
+@click.option("--cargo", multiple=True, help="Molecule carried; may be given several times.")
+@click.option("--cell-source", help="Source of the vesicles, such as AT-MSC.")
+@click.option("--tumour", help="Tumour.")
+@STORE
+@AS_OF
+@formats
+def balance(
+    cargo: tuple[str, ...],
+    cell_source: str | None,
+    tumour: str | None,
+    store: str | None,
+    as_of: str | None,
+    form: str,
+) -> None:
+    """Show claims that promote tumours beside those that inhibit them."""
+    with open_store(store) as opened:
+        found = tumour_balance(
+            opened, cargo=cargo, cell_source=cell_source, tumour=tumour, as_of=revision_of(as_of)
+        )
+    write = {
+        "text": balance_text.balance_text,
+        "json": balance_text.balance_json,
+        "csv": balance_text.balance_csv,
+    }[form]
+    click.echo(write(found).rstrip("\n"))
 
 
 @evidence.command()
