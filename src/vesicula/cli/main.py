@@ -20,6 +20,11 @@ COMMANDS = {
         "evidence",
         "Query what the literature and the trials claim; give tables back; add your own.",
     ),
+    "mechanism": (
+        "vesicula.cli.mechanism",
+        "mechanism",
+        "Show by which mechanism the claims say that a cargo acts, path by path.",
+    ),
     "demo": ("vesicula.cli.run", "demo", "Run the main job on real files that come with vesicula."),
 }
 """Command: module, name in it, and the line that --help shows (a test holds it against the docstring)."""
