@@ -1,4 +1,4 @@
-"""Run every benchmark, one after the other."""
+"""Run the quick benchmarks, one after the other. evidence_queries.py takes minutes and is run by itself."""
 
 from __future__ import annotations
 
