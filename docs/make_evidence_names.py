@@ -17,7 +17,8 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from xml.etree import ElementTree as ET  # local files of known origin
+
+from defusedxml import ElementTree as ET  # noqa: N817 - the usual name
 
 from vesicula.evidence.names import name_key
 
@@ -133,7 +134,7 @@ def anatomy(shared: Path) -> None:
     oio = "{http://www.geneontology.org/formats/oboInOwl#}"
     terms: Terms = {}
     names: Names = set()
-    for node in ET.parse(path).getroot().iter(f"{owl}Class"):  # noqa: S314
+    for node in ET.parse(path).getroot().iter(f"{owl}Class"):
         about, label = node.get(f"{rdf}about", ""), node.findtext(f"{rdfs}label")
         if "UBERON_" not in about or not label:
             continue

@@ -12,7 +12,7 @@ Public names are listed in ``__all__`` and imported when first used, so that imp
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vesicula._version import __version__
 
@@ -64,7 +64,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute may be anything
+def __getattr__(name: str) -> object:
     if name == "dossier":
         return importlib.import_module("vesicula.dossier")
     if name not in _HOMES:

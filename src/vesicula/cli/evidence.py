@@ -76,7 +76,7 @@ def table(name: str, store: str | None, as_of: str | None, form: str) -> None:
 @STORE
 @AS_OF
 @formats
-def query(store: str | None, as_of: str | None, form: str, **filters: Any) -> None:  # noqa: ANN401 - click's options
+def query(store: str | None, as_of: str | None, form: str, **filters: Any) -> None:  # noqa: ANN401 - click's options, text and numbers by name
     """Find claims; filters that are given must all hold."""
     with open_store(store) as opened:
         answer = opened.query(Question(**filters), as_of=revision_of(as_of))

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vesicula.dossier.read import check_files, load_findings
@@ -18,7 +18,7 @@ _HOMES = {"DossierPaths": "writer", "check_files": "read", "load_findings": "rea
 __all__ = ["DossierPaths", "check_files", "load_findings", "write"]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute may be anything
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'vesicula.dossier' has no attribute {name!r}")
     return getattr(importlib.import_module(f"vesicula.dossier.{_HOMES[name]}"), name)

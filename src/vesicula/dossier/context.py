@@ -13,7 +13,7 @@ from vesicula.core.estimate import Distribution
 from vesicula.core.finding import Finding, Verdict
 from vesicula.core.format import format_with_unit
 from vesicula.dossier.ledger import Ledger
-from vesicula.dossier.model import BatchPage, FigureBlock, FileRow, Headline, Row, SamplePage, Table, VerdictCard
+from vesicula.dossier.model import BatchPage, FigureBlock, FileRow, Headline, SamplePage, Table, VerdictCard
 from vesicula.dossier.rows import make_matrix, make_table
 from vesicula.dossier.wording import (
     KINDS,
@@ -317,9 +317,3 @@ def _file_row(record: FileRecord) -> FileRow:
         error=record.error,
         warnings=tuple(f"{w.message}{f' ({w.where})' if w.where else ''} [{w.code}]" for w in record.warnings),
     )
-
-
-def all_rows(page: BatchPage) -> list[Row]:
-    """Return every row of a batch's tables, for tests and counts."""
-    tables = [*page.tables, *(t for s in page.samples for t in (*s.tables, *s.more_tables))]
-    return [r for t in tables for r in (*t.rows, *t.quiet)]

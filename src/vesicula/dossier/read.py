@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -38,6 +39,19 @@ class Problem:
     message: str
 
 
+@contextmanager
+def _told_as_ours(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while findings.json is read into one error that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise DossierError(
+            f"{path}: cannot be read ({error.strerror or error}). Is this the folder of a dossier?"
+        ) from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DossierError(f"{path}: is not a findings.json of vesicula, version 1 ({error}).") from error
+
+
 def load_findings(folder: Path | str) -> FindingsDocument:
     """Load findings.json of a dossier.
 
@@ -57,14 +71,8 @@ def load_findings(folder: Path | str) -> FindingsDocument:
         When it is missing or not of the published schema.
     """
     path = Path(folder) / FINDINGS
-    try:
+    with _told_as_ours(path):
         return msgspec.json.decode(path.read_bytes(), type=FindingsDocument)
-    except OSError as error:
-        raise DossierError(
-            f"{path}: cannot be read ({error.strerror or error}). Is this the folder of a dossier?"
-        ) from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DossierError(f"{path}: is not a findings.json of vesicula, version 1 ({error}).") from error
 
 
 def load_header(folder: Path | str) -> FindingsDocument:
@@ -87,19 +95,13 @@ def load_header(folder: Path | str) -> FindingsDocument:
     """
     path = Path(folder) / FINDINGS
     head = []
-    try:
+    with _told_as_ours(path):
         with path.open("rb") as stream:
             for line in stream:
                 head.append(line)
                 if line.strip() == b'"batches":[':
                     break
         return msgspec.json.decode(b"".join(head) + b"]}", type=FindingsDocument)
-    except OSError as error:
-        raise DossierError(
-            f"{path}: cannot be read ({error.strerror or error}). Is this the folder of a dossier?"
-        ) from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DossierError(f"{path}: is not a findings.json of vesicula, version 1 ({error}).") from error
 
 
 def iter_batches(folder: Path | str) -> Iterator[BatchFindings]:
@@ -121,24 +123,17 @@ def iter_batches(folder: Path | str) -> Iterator[BatchFindings]:
         When the file is missing or a line is not a batch.
     """
     path = Path(folder) / FINDINGS
-    try:
-        with path.open("rb") as stream:
-            for line in stream:
-                if line.strip() == b'"batches":[':
-                    break
-            else:
-                raise DossierError(f"{path}: has no line that begins the batches. Restore the file.")
-            for line in stream:
-                text = line.strip().removesuffix(b",")
-                if text == b"]}":
-                    return
-                yield msgspec.json.decode(text, type=BatchFindings)
-    except OSError as error:
-        raise DossierError(
-            f"{path}: cannot be read ({error.strerror or error}). Is this the folder of a dossier?"
-        ) from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DossierError(f"{path}: is not a findings.json of vesicula, version 1 ({error}).") from error
+    with _told_as_ours(path), path.open("rb") as stream:
+        for line in stream:
+            if line.strip() == b'"batches":[':
+                break
+        else:
+            raise DossierError(f"{path}: has no line that begins the batches. Restore the file.")
+        for line in stream:
+            text = line.strip().removesuffix(b",")
+            if text == b"]}":
+                return
+            yield msgspec.json.decode(text, type=BatchFindings)
     raise DossierError(f"{path}: ends before its last batch. Restore the file.")
 
 

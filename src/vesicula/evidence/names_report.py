@@ -70,11 +70,6 @@ class Coverage:
         named = self.distinct - self.nothing
         return (self.single + self.broader + self.family) / named if named else float("nan")
 
-    @property
-    def mapped_fraction_of_all(self) -> float:
-        """Share mapped of all distinct texts, those that name nothing included; NaN where there is none."""
-        return (self.single + self.broader + self.family) / self.distinct if self.distinct else float("nan")
-
 
 def names_in(tables: Mapping[str, Iterable[object]]) -> Iterable[tuple[str, Kind | None, str]]:
     """Find all names in some tables.

@@ -39,7 +39,7 @@ def _plain(value: object) -> object:
         return value.to_dict(as_series=False)
     if isinstance(value, Mapping):
         return dict(value)
-    raise NotImplementedError(f"cannot write {type(value).__name__} as JSON")
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")
 
 
 def write_json(measurement: Measurement, path: Path) -> None:

@@ -146,25 +146,6 @@ def check_measurement(
     return tuple(results)
 
 
-def group_by_quantity(results: Sequence[RuleResult]) -> dict[tuple[str, str], tuple[RuleResult, ...]]:
-    """Group results by capture and quantity, so that sources that disagree stand side by side.
-
-    Parameters
-    ----------
-    results : sequence of RuleResult
-        Of any captures.
-
-    Returns
-    -------
-    dict of (str, str) to tuple of RuleResult
-        Keyed by capture name and quantity, in order of first appearance.
-    """
-    groups: dict[tuple[str, str], list[RuleResult]] = {}
-    for result in results:
-        groups.setdefault((result.capture, result.quantity), []).append(result)
-    return {key: tuple(group) for key, group in groups.items()}
-
-
 def _applicable(rules: Sequence[ValidityRule], instrument: str) -> list[ValidityRule]:
     for rule in rules:
         if rule.quantity not in QUANTITIES:
