@@ -330,10 +330,10 @@ def test_a_file_that_was_never_there(study_folder: Path) -> None:
 
 
 def test_what_no_interval_knows_of_is_said(study_folder: Path) -> None:
-    told = finding(Study.load(study_folder).analyse(), "A/S1/load 1/validity/ftla")
+    told = finding(Study.load(study_folder).analyse(), "A/S1/validity/ftla")
     assert told.verdict is Verdict.NOT_JUDGED  # five captures
     twin = next((Path(__file__).parents[1] / "data" / "zetaview").glob("*_size_*.txt"))
     shutil.copyfile(twin, study_folder / "beads2.csv")
-    told = finding(Study.load(study_folder).analyse(), "A/S1/load 1/validity/finite-tracks")
+    told = finding(Study.load(study_folder).analyse(), "A/S1/validity/finite-tracks")
     # 15 frames: 1 / sqrt(13) = 27.7 %
     assert "28 %" in told.statement

@@ -120,6 +120,10 @@ def sample_findings(
     for load in usable:
         judged += _load_findings(load, settings)
     judged += [*loads_finding(context, len(usable)), *_notes(context, pooled.notes)]
+    # Of the sample, not of each load: the page keeps what concerns the sample in sight, and one sentence is enough.
+    limitations = [f for load in usable for f in _limitations(context, load.measurement)]
+    # Where loads differ the warning wins: it comes last.
+    judged += {f.id: f for f in sorted(limitations, key=lambda f: f.verdict is Verdict.WARNING)}.values()
     distributions = [d for load in usable for d in load.statistics.distributions]
     distributions += [dataclasses.replace(d, sample=sample.id) for d in pooled.distributions]
     return [*judged, *empty, *others], distributions
@@ -302,7 +306,7 @@ def _load_findings(load: _Load, settings: StatisticsSettings) -> list[Finding]:
     ]
     findings += validity_findings(context, load.measurement, load.positions)
     findings += agreement_findings(context, load.measurement, statistics, TITLES)
-    findings += _notes(context, statistics.notes) + _limitations(context, load.measurement)
+    findings += _notes(context, statistics.notes)
     for capture, numbers in zip(load.measurement.captures, statistics.captures, strict=True):
         inner = dataclasses.replace(context, capture=capture.name)
         findings += [
