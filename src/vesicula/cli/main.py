@@ -25,6 +25,7 @@ COMMANDS = {
         "mechanism",
         "Show by which mechanism the claims say that a cargo acts, path by path.",
     ),
+    "nta": ("vesicula.cli.nta", "nta", "Track nanoparticles in a raw video: sizes, concentration, and a page."),
     "demo": ("vesicula.cli.run", "demo", "Run the main job on real files that come with vesicula."),
 }
 """Command: module, name in it, and the line that --help shows (a test holds it against the docstring)."""
