@@ -77,7 +77,8 @@ def test_sentence_prints_names_as_its_rows_do(packaged_graph):
 
 
 def test_doubt_that_names_another_molecule_is_found(packaged_graph):
-    assert [doubt.row for doubt in doubted(packaged_graph, "miR-21")] == ["B-T1-20"]
+    doubts = [doubt for record in packaged_graph.records for doubt in record.doubts]
+    assert [doubt.row for doubt in doubted(doubts, "miR-21")] == ["B-T1-20"]
 
 
 def test_edge_carries_rows_study_types_and_references(packaged_graph):
