@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING
 from vesicula.evidence import balance_text, search
 from vesicula.evidence.errors import StoreError
 from vesicula.evidence.fold import fold, split_list
-from vesicula.evidence.identify import identify
+from vesicula.evidence.identify import meant_by, without_arm
 from vesicula.evidence.model import Answer, Claim, Question
-from vesicula.evidence.search import HAIRPIN
 from vesicula.evidence.store import Store
 
 if TYPE_CHECKING:
@@ -382,10 +381,7 @@ def _state(claim: Claim, text: str, asked: str) -> str:
 def _texts_meant(claim: Claim, asked: str) -> list[str]:
     """Return the cargoes of a claim that a name asked for means, by the rules of :mod:`vesicula.evidence.search`."""
     words = set(fold(asked).split())
-    known = identify("cargo", asked)
-    identifiers = set(known.identifiers) if known is not None and known.mapped else set()
-    if known is not None and known.status == "broader":
-        identifiers = {i for i in identifiers if HAIRPIN.fullmatch(i)}
+    identifiers = set(meant_by("cargo", asked))
     return [
         m.text
         for m in claim.mentions
@@ -477,10 +473,11 @@ def _elsewhere(store: Store, name: str, version: str) -> list[Elsewhere]:
     found = [Elsewhere(subject=name, record_id=c.record_id, through="cargo", claim=c) for c in outside]
     if not fold(name):
         return found
-    words = f" {fold(name)} "
+    bare = without_arm(name)
+    words = f" {fold(bare)} "
     carried = _bounded(store, Question(cargo=name, remarked=True), version, f"of {name} with notes or doubts").claims
     known = {c.record_id for c in carried}
-    named = _bounded(store, Question(text=name, remarked=True), version, f"with notes or doubts name {name} and")
+    named = _bounded(store, Question(text=bare, remarked=True), version, f"with notes or doubts name {name} and")
     candidates = {c.record_id: c for c in named.claims}
     for doubt in store.doubts(version):
         if words in f" {fold(doubt.text)} " and doubt.row not in candidates:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -26,7 +25,7 @@ from sqlalchemy import (
 
 from vesicula.evidence import schema
 from vesicula.evidence.fold import fold
-from vesicula.evidence.identify import ROLE_KINDS, identify
+from vesicula.evidence.identify import ROLE_KINDS, meant_by
 from vesicula.evidence.model import Question
 
 FACETS = ("condition_class", "product", "study_type", "effect_class", "source", "record_id")
@@ -34,9 +33,6 @@ ROLES = tuple(ROLE_KINDS)
 
 COMMON = 20_000
 """A name mentioned by more claims than this is tested claim by claim; a rarer one gives the list of candidates."""
-
-HAIRPIN = re.compile(r"MI\d{7}")
-"""Accession of a miRNA precursor in miRBase."""
 
 # Effect classes that say something about a tumour whatever the condition class.
 TUMOUR_CLASSES = (
@@ -93,13 +89,7 @@ def match_name(connection: Connection, role: str, name: str, as_of: int) -> Matc
     """Find the names in the store that one name in one role means; see :func:`match_names`."""
     term = schema.term.c
     words = fold(name).split()
-    asked = [name.strip()] if name.strip() else []
-    known = identify(role, name)
-    if known is not None and known.mapped:
-        # Where only something wider than the name is known, its identifier would answer too much: "renal ischaemia"
-        # would find all acute kidney injury. A miRNA without its arm is not wider: the hairpin is what is meant.
-        narrow = known.status != "broader"
-        asked += [i for i in known.identifiers if narrow or HAIRPIN.fullmatch(i)]
+    asked = meant_by(role, name)
     ways: list[ColumnElement[bool]] = [
         and_(term.identified_in <= as_of, term.identifiers.like(f"% {_escape(identifier)} %", escape="\\"))
         for identifier in asked

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 
 from vesicula.evidence.fold import fold
-from vesicula.evidence.identify import identify
+from vesicula.evidence.identify import meant_by, without_arm
 from vesicula.evidence.model import Doubt
 from vesicula.mechanism.graph import steps_of
 from vesicula.mechanism.model import (
@@ -138,7 +138,7 @@ def paths(
 
 def doubted(doubts: Iterable[Doubt], molecule: str) -> tuple[Doubt, ...]:
     """Return those doubts of a store that name a molecule: a curator asks whether it, or another, is meant."""
-    words = f" {fold(molecule)} "
+    words = f" {fold(without_arm(molecule))} "
     if not words.strip():
         return ()
     return tuple(dict.fromkeys(d for d in doubts if words in f" {fold(d.text)} "))
@@ -150,13 +150,11 @@ def matching(graph: Graph, name: str, kinds: Collection[str]) -> tuple[Node, ...
     As in the store's own search, the identifier of something wider than the name is not used.
     """
     words = fold(name).split()
-    identifiers = {name.strip()} - {""}
-    for kind in kinds:
-        known = identify("molecule" if kind in MOLECULE_KINDS else kind, name)
-        if known is not None and known.mapped:
-            # A miRNA without its arm counts as wider than its hairpin, and yet means just that.
-            narrow = known.status != "broader"
-            identifiers |= {i for i in known.identifiers if narrow or i.startswith("MI0")}
+    identifiers = {
+        identifier
+        for kind in kinds
+        for identifier in meant_by("molecule" if kind in MOLECULE_KINDS else kind, name)
+    }
     return tuple(
         node
         for node in graph.nodes
