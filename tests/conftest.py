@@ -17,6 +17,12 @@ DATA = ROOT / "tests" / "data"
 SHARED = ROOT.parent / "shared" / "data" / "particles"
 
 
+@pytest.fixture(autouse=True)
+def _no_store_of_the_developer(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let no test read or make the evidence store of whoever runs it."""
+    monkeypatch.setenv("VESICULA_EVIDENCE", str(tmp_path_factory.getbasetemp() / "no-store" / "evidence.sqlite"))
+
+
 @pytest.fixture(scope="session")
 def beads() -> tuple[Path, Path]:
     """The two real NanoSight exports."""

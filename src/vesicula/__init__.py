@@ -23,10 +23,14 @@ if TYPE_CHECKING:
     from vesicula.core.errors import VesiculaError
     from vesicula.core.population import Population, lognormal_population
     from vesicula.dossier.writer import write as write_dossier
+    from vesicula.evidence.balance import tumour_balance
+    from vesicula.evidence.model import Question
+    from vesicula.evidence.store import open_store
     from vesicula.instruments.nta.simulate import simulate_nta
     from vesicula.instruments.registry import read
     from vesicula.manifest.check import check_study
     from vesicula.manifest.init import init_study
+    from vesicula.mechanism.overview import overview
     from vesicula.verify import verify_dossier
 
 _HOMES = {
@@ -34,13 +38,17 @@ _HOMES = {
     "Assessment": "vesicula.core.assessment",
     "BatchAssessment": "vesicula.core.assessment",
     "Population": "vesicula.core.population",
+    "Question": "vesicula.evidence.model",
     "Study": "vesicula.assess.study",
     "VesiculaError": "vesicula.core.errors",
     "check_study": "vesicula.manifest.check",
     "init_study": "vesicula.manifest.init",
     "lognormal_population": "vesicula.core.population",
+    "open_store": "vesicula.evidence.store",
+    "overview": "vesicula.mechanism.overview",
     "read": "vesicula.instruments.registry",
     "simulate_nta": "vesicula.instruments.nta.simulate",
+    "tumour_balance": "vesicula.evidence.balance",
     "verify_dossier": "vesicula.verify",
     "write_dossier": "vesicula.dossier.writer",
 }
@@ -50,6 +58,7 @@ __all__ = [
     "Assessment",
     "BatchAssessment",
     "Population",
+    "Question",
     "Study",
     "VesiculaError",
     "__version__",
@@ -57,8 +66,11 @@ __all__ = [
     "dossier",
     "init_study",
     "lognormal_population",
+    "open_store",
+    "overview",
     "read",
     "simulate_nta",
+    "tumour_balance",
     "verify_dossier",
     "write_dossier",
 ]

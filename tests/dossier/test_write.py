@@ -34,7 +34,8 @@ def test_writes_every_part_and_nothing_else(assessment: Assessment, tmp_path: Pa
     paths = write(assessment, tmp_path / "d", progress=lambda done, total: seen.append((done, total)))
     assert names(paths.folder) == {
         "dossier.html", "findings.json", "findings.schema.json", "findings.parquet", "distributions.parquet",
-        "peaks.parquet", "files.parquet", "batches.parquet", "ro-crate-metadata.json", "manifest-sha256.txt",
+        "peaks.parquet", "files.parquet", "batches.parquet",
+        "evidence.parquet", "ro-crate-metadata.json", "manifest-sha256.txt",
     }  # fmt: skip
     assert {p.name for p in paths.folder.parent.iterdir()} == {"d"}
     assert all(p.is_file() for p in (paths.html, paths.findings, paths.schema, paths.crate, paths.manifest))

@@ -335,3 +335,14 @@ def test_the_command_as_text_shows_both_sides_doubts_references_and_version(wher
     for block in out.split("\n== ")[1:]:
         assert "\n  promoting: " in block
         assert "\n  inhibiting: " in block
+
+
+def test_an_arm_finds_what_is_printed_without_one_and_not_the_other_arm(opened):
+    printed = {r["record_id"] for r in rows_of("studies.csv") if "miR-21" in re.split("[;,]", r["cargo"])}
+    of_arm = tumour_balance(opened, cargo=["miR-21-5p"])
+    records = {e.record_id for e in of_arm.claims} | {e.record_id for e in of_arm.elsewhere}
+    assert printed
+    assert printed <= records
+    other = tumour_balance(opened, cargo=["miR-21-3p"])
+    assert "B-T1-28" not in {e.record_id for e in other.elsewhere}  # prints miR-21-5p
+    assert "B-T1-20" in records  # the doubt that names miR-21

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -181,23 +177,5 @@ def test_the_key_of_a_key_is_itself(text):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_text_of_many_droppable_words_ends_soon(kind):
     text = "acute human " * 12 + "nonsense" + " cells models" * 12 + " pathway signaling" * 5
-    start = time.perf_counter()
-    resolve(kind, text)
-    assert time.perf_counter() - start < 2  # without memory: hours
-
-
-def test_a_kind_is_ready_in_50_ms():
-    code = (
-        "import time; from vesicula.evidence.names import resolve; a = time.perf_counter(); "
-        "resolve('{0}', 'melanoma'); print(time.perf_counter() - a)"
-    )
-    for kind in KINDS:
-        runs = [
-            float(
-                subprocess.run(
-                    [sys.executable, "-c", code.format(kind)], check=True, capture_output=True
-                ).stdout
-            )
-            for _ in range(3)
-        ]
-        assert min(runs) < 0.05, kind  # the best of three: other work on the machine is not ours to measure
+    # Without memory of what was tried this takes hours: the suite's limit of minutes a test would end it.
+    assert resolve(kind, text).status in {"unmapped", "broader", "normalised", "ambiguous"}

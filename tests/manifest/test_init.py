@@ -3,7 +3,6 @@
 import os
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -391,21 +390,18 @@ def test_identifiers_are_made_unique_and_valid():
     assert names.take("c", "a/b", "sample 1") == "a_b"
 
 
-def test_two_thousand_files_stay_quick(tmp_path, fake):
+def test_of_two_thousand_files_only_the_heads_are_read(tmp_path, fake):
     for i in range(2000):
         # 100 KiB each: recognition must not read beyond the first 64 KiB.
         (tmp_path / f"lot {i % 20}").mkdir(exist_ok=True)
         with (tmp_path / f"lot {i % 20}" / f"run_{i}.txt").open("wb") as stream:
             stream.write(b"FAKE SIZE\nSample:\tS%d\n" % i)
             stream.truncate(100 * 1024)
-    start = time.perf_counter()
     init_study(tmp_path, recognise=fake.recognise)
-    took = time.perf_counter() - start
     assert fake.recognised == 2000
     assert fake.bytes_read == 2000 * 65536
     manifest, _ = load_manifest(tmp_path)
     assert (len(manifest.batches), sum(len(b.samples) for b in manifest.batches)) == (20, 2000)
-    assert took < 20  # about 1 s on an idle core; the bound only catches what grows with the square
 
 
 def test_large_template_leaves_out_repeated_fields(tmp_path, fake, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -533,16 +532,3 @@ def test_only_unreadable_file_escapes(twin, write, data):
         except UnreadableFile:
             continue
         assert measurement.tables()
-
-
-def test_reading_is_fast(twin, write):
-    """About 2 ms where it was written; 25 ms leaves room for a slow machine, not for a loop over cells."""
-    path = write(twin.DOT.size_file())
-    best = min(_timed(path) for _ in range(7))
-    assert best < 0.025
-
-
-def _timed(path):
-    start = time.perf_counter()
-    SIZE.read(path)
-    return time.perf_counter() - start

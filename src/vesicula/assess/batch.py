@@ -7,6 +7,7 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vesicula.assess.evidence import evidence_findings
 from vesicula.assess.nta import LoadedEntry, sample_findings
 from vesicula.assess.store import ResultStore, code_fingerprint, sha256_of
 from vesicula.core.assessment import BatchAssessment, FileRecord, to_json
@@ -14,6 +15,7 @@ from vesicula.core.errors import UnreadableFile, VesiculaError
 from vesicula.core.estimate import Distribution
 from vesicula.core.finding import Finding, InputRef, Verdict
 from vesicula.core.measurement import Measurement, SizeMeasurement
+from vesicula.core.placement import EvidencePlacement
 from vesicula.core.study import Batch, MeasurementEntry, ReleaseCriterion, Sample
 from vesicula.instruments import registry
 from vesicula.instruments.nta.infer import StatisticsSettings
@@ -35,6 +37,10 @@ class BatchTask:
         Settings of the NTA statistics.
     store : ResultStore
         Where the result goes.
+    evidence : EvidencePlacement or None
+        The batch beside the literature.
+    evidence_sha256 : str
+        Hash of it.
     """
 
     folder: Path
@@ -42,6 +48,8 @@ class BatchTask:
     criteria: tuple[ReleaseCriterion, ...]
     settings: StatisticsSettings
     store: ResultStore
+    evidence: EvidencePlacement | None = None
+    evidence_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +146,7 @@ def _key(task: BatchTask, hashes: dict[str, str]) -> str:
         "criteria": [c.model_dump(mode="json") for c in task.criteria],
         "settings": task.settings.parameters(),
         "files": hashes,
+        "evidence": task.evidence_sha256,
     }
     return hashlib.sha256(to_json(content)).hexdigest()
 
@@ -172,8 +181,9 @@ def assess_batch(task: BatchTask, hashes: dict[str, str], key: str) -> BatchAsse
         key=key,
         description=task.batch.model_dump(mode="json", exclude_none=True),
         files=tuple(loaded.records),
-        findings=(*loaded.findings, *findings),
+        findings=(*loaded.findings, *findings, *evidence_findings(task.batch.id, task.evidence)),
         distributions=tuple(distributions),
+        evidence=task.evidence,
     )
 
 

@@ -6,7 +6,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,28 +18,55 @@ from vesicula.assess.store import ResultStore, StoredBatches
 from vesicula.core.assessment import Assessment
 from vesicula.core.errors import AnalysisError
 from vesicula.core.notebook import table_html
-from vesicula.core.study import Manifest
+from vesicula.core.placement import EvidencePlacement, PlacedStatement
+from vesicula.core.study import Batch, Manifest
 from vesicula.instruments.nta.infer import StatisticsSettings
 from vesicula.manifest.load import load_manifest
 
 Progress = Callable[[int, int, TaskOutcome], None]
 
 
+NO_STORE = "none"
+NOT_ASKED = "not asked"
+"""Version recorded where no batch states anything that the store could be asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceSettings:
+    """Which literature a batch is placed beside.
+
+    Parameters
+    ----------
+    store : str or None
+        File or URL of an evidence store; None for the user's own, or the packaged tables where there is none;
+        ``"none"`` to leave the literature out.
+    as_of : str or None
+        A past version of the store, by name or number; None for the present one.
+    """
+
+    store: str | None = None
+    as_of: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisSettings:
-    """Everything that changes the numbers, apart from the data.
+    """Everything that changes the findings, apart from the data.
 
     Parameters
     ----------
     statistics : StatisticsSettings
         Settings of the NTA statistics.
+    evidence : EvidenceSettings
+        The evidence store.
     """
 
     statistics: StatisticsSettings = field(default_factory=StatisticsSettings)
+    evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
 
     def parameters(self) -> dict[str, Any]:
-        """Return the settings as plain values, for provenance."""
-        return {"nta": self.statistics.parameters()}
+        """Return the settings as plain values, for provenance; of the store its version alone, not where it lies."""
+        version = NO_STORE if self.evidence.store == NO_STORE else self.evidence.as_of or "automatic"
+        return {"nta": self.statistics.parameters(), "evidence": {"store_version": version}}
 
     @classmethod
     def from_parameters(cls, parameters: dict[str, Any]) -> AnalysisSettings:
@@ -61,8 +88,14 @@ class AnalysisSettings:
             When a name or value is not one of this version.
         """
         values: dict[str, Any] = {k: None if v == "automatic" else v for k, v in parameters.get("nta", {}).items()}
+        version = parameters.get("evidence", {}).get("store_version", NO_STORE)
+        evidence = (
+            EvidenceSettings(store=NO_STORE)
+            if version == NO_STORE
+            else EvidenceSettings(as_of=None if version in ("automatic", NOT_ASKED) else str(version))
+        )
         try:
-            return cls(statistics=StatisticsSettings(**values))
+            return cls(statistics=StatisticsSettings(**values), evidence=evidence)
         except TypeError as error:
             raise AnalysisError(
                 f"the recorded parameters are not those of this version of vesicula: {error}"
@@ -163,6 +196,7 @@ class Study:
             )
         settings = settings or AnalysisSettings()
         store = ResultStore(folder=(work or self._work_folder()) / "results")
+        placements, version = place_batches(self.manifest.batches, settings.evidence)
         tasks = [
             BatchTask(
                 folder=self.folder,
@@ -170,8 +204,10 @@ class Study:
                 criteria=self.manifest.criteria,
                 settings=settings.statistics,
                 store=store,
+                evidence=placement,
+                evidence_sha256=digest,
             )
-            for batch in self.manifest.batches
+            for batch, (placement, digest) in zip(self.manifest.batches, placements, strict=True)
         ]
         keys = [""] * len(tasks)
         for done, (index, outcome) in enumerate(run_tasks(run_batch, tasks, workers=workers, cluster=cluster), 1):
@@ -183,7 +219,7 @@ class Study:
             study=self.manifest.study.model_dump(mode="json", exclude_none=True),
             software=f"vesicula {__version__}",
             environment=environment(),
-            parameters=settings.parameters(),
+            parameters=replace(settings, evidence=replace(settings.evidence, as_of=version)).parameters(),
             manifest_sha256=self.manifest_sha256,
             batches=StoredBatches(store, tuple(keys)),
         )
@@ -205,6 +241,55 @@ class Study:
         ]
         caption = f"{self.manifest.study.title} ({self.folder})"
         return table_html(("Batch", "Cell source", "Samples", "Files"), rows, caption=caption)
+
+
+def place_batches(
+    batches: Sequence[Batch], settings: EvidenceSettings
+) -> tuple[list[tuple[EvidencePlacement | None, str]], str]:
+    """Place batches beside the evidence store, which is opened only if a batch states what it can be asked for.
+
+    Parameters
+    ----------
+    batches : sequence of Batch
+        From the manifest.
+    settings : EvidenceSettings
+        Which store.
+
+    Returns
+    -------
+    tuple of (list of tuple, str)
+        For each batch its placement and a hash of it, and the store's version.
+
+    Raises
+    ------
+    VesiculaError
+        When the store cannot be read, or does not hold the version asked for.
+    """
+    if settings.store == NO_STORE:
+        return [(None, "")] * len(batches), NO_STORE
+    if not any(b.cell_source.tissue or b.indication or b.cargo for b in batches):
+        return [(NOTHING_STATED, NOT_ASKED)] * len(batches), NOT_ASKED
+    # Opening a database takes longer than reading a small study: only here.
+    from vesicula.assess.evidence_place import open_evidence
+
+    with open_evidence(settings.store, settings.as_of) as placer:
+        asks = [bool(b.cell_source.tissue or b.indication or b.cargo) for b in batches]
+        placed = [
+            placer.place(b) if ask else (NOTHING_STATED, NOT_ASKED) for b, ask in zip(batches, asks, strict=True)
+        ]
+        return list(placed), placer.version
+
+
+_NOTHING = (
+    "The manifest states no cell source, indication or cargo of this batch, so that nothing of the literature can be "
+    "placed beside it."
+)
+NOTHING_STATED = EvidencePlacement(
+    store_version="",
+    source="",
+    lead=_NOTHING,
+    statements=(PlacedStatement(key="none", title="Nothing to compare with", text=_NOTHING),),
+)
 
 
 def environment() -> dict[str, str]:

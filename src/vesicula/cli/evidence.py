@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from vesicula.cli import evidence_overview, evidence_pages, evidence_store
+from vesicula.cli.evidence_options import AS_OF, STORE, formats, revision_of
 from vesicula.evidence import balance_text, export
 from vesicula.evidence.balance import tumour_balance
 from vesicula.evidence.importer import add_file
 from vesicula.evidence.model import Question
 from vesicula.evidence.store import open_store
 
-STORE = click.option(
-    "--store", metavar="FILE|URL", help="The store: a file or a postgresql:// URL. Default: VESICULA_EVIDENCE."
-)
-AS_OF = click.option("--as-of", metavar="VERSION", help="Answer as of a past version, by its number or name.")
-FORMATS = {
-    "table": click.option("--table", "form", flag_value="text", default="text", help="For reading (the default)."),
-    "json": click.option("--json", "form", flag_value="json", help="As JSON."),
-    "csv": click.option("--csv", "form", flag_value="csv", help="As CSV."),
-}
-Command = Callable[..., Any]
-
-
-def formats(command: Command) -> Command:
-    """Add --table, --json and --csv."""
-    for option in reversed(FORMATS.values()):
-        command = option(command)
-    return command
-
-
-def revision_of(text: str | None) -> int | str | None:
-    """Return the number of a revision that is given by number, else its name."""
-    return int(text) if text is not None and text.isdigit() else text
+MOST_READ = 500
+"""Nobody reads more claims than this on a screen; the answer says that there are more."""
 
 
 @click.group()
@@ -72,12 +53,14 @@ def table(name: str, store: str | None, as_of: str | None, form: str) -> None:
 @click.option("--source", help="review-a, review-b, or a lab's own.")
 @click.option("--record", "record_id", help="One claim, such as B-T1-20.")
 @click.option("--text", help="Words anywhere in the claim.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many claims.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many claims; with --table 500 by default.")
 @STORE
 @AS_OF
 @formats
 def query(store: str | None, as_of: str | None, form: str, **filters: Any) -> None:  # noqa: ANN401 - click's options, text and numbers by name
     """Find claims; filters that are given must all hold."""
+    if form == "text" and filters["limit"] is None:
+        filters["limit"] = MOST_READ
     with open_store(store) as opened:
         answer = opened.query(Question(**filters), as_of=revision_of(as_of))
     write = {"text": export.answer_text, "json": export.as_json, "csv": export.answer_csv}[form]
@@ -121,7 +104,9 @@ def balance(
 def add(file: Path, author: str | None, encoding: str | None, store: str | None, *, revise: bool) -> None:
     """Add a lab's own CSV or YAML: all of it, or nothing, with reasons."""
     with open_store(store) as opened:
-        report = add_file(opened, file, author=author, encoding=encoding, revise=revise)
+        report = add_file(
+            opened, file, author=author, encoding=encoding, revise=revise, progress=evidence_store.progress()
+        )
     click.echo(f"Added {report.revision.claims} claims. Store version {report.revision.version}.")
     for name in report.unidentified:
         click.echo(f"No single identifier for {name.role} {name.text!r}: {name.status}. {name.note}".rstrip())
@@ -153,3 +138,16 @@ def doubts(store: str | None, as_of: str | None) -> None:
     with open_store(store) as opened:
         at = revision_of(as_of)
         click.echo(export.doubts_text(opened.doubts(at), opened.version(at)))
+
+
+for command in (
+    evidence_overview.about,
+    evidence_overview.trials,
+    evidence_overview.names,
+    evidence_overview.identify,
+    evidence_pages.pages,
+    evidence_store.update,
+    evidence_store.correct,
+    evidence_store.resolve,
+):
+    evidence.add_command(command)

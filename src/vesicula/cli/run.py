@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from vesicula.assess.batch import TaskOutcome
-from vesicula.assess.study import Study
+from vesicula.assess.study import AnalysisSettings, EvidenceSettings, Study
 from vesicula.assess.summary import verdict_rows
 from vesicula.core.assessment import Assessment
 from vesicula.dossier.writer import write as write_dossier
@@ -33,8 +33,23 @@ from vesicula.verify import VerifyReport, verify_dossier
     help="Folder for intermediate results (default: FOLDER/.vesicula).",
 )
 @click.option("--no-inputs", is_flag=True, help="Do not copy the input files into the dossier.")
-def run(
-    folder: Path, output: Path | None, workers: int | None, cluster: str | None, work: Path | None, *, no_inputs: bool
+@click.option(
+    "--evidence",
+    metavar="STORE|none",
+    help="Evidence store to place the batches beside: a file or URL, or none (default: your own store, else the "
+    "tables that come with vesicula).",
+)
+@click.option("--evidence-as-of", metavar="VERSION", help="A past version of that store, by name or number.")
+def run(  # noqa: PLR0913 - one parameter an option
+    folder: Path,
+    output: Path | None,
+    workers: int | None,
+    cluster: str | None,
+    work: Path | None,
+    *,
+    no_inputs: bool,
+    evidence: str | None,
+    evidence_as_of: str | None,
 ) -> int:
     """Analyse a study folder and write its dossier.
 
@@ -48,7 +63,13 @@ def run(
             f"No study.yaml yet: wrote {init_study(folder)} from the files. Fill it in for a fuller dossier.", err=True
         )
     return analyse_and_write(
-        folder, output or folder / "dossier", workers=workers, cluster=cluster, work=work, inputs=not no_inputs
+        folder,
+        output or folder / "dossier",
+        settings=AnalysisSettings(evidence=EvidenceSettings(store=evidence, as_of=evidence_as_of)),
+        workers=workers,
+        cluster=cluster,
+        work=work,
+        inputs=not no_inputs,
     )
 
 
@@ -56,6 +77,7 @@ def analyse_and_write(
     folder: Path,
     output: Path,
     *,
+    settings: AnalysisSettings | None = None,
     workers: int | None = None,
     cluster: str | None = None,
     work: Path | None = None,
@@ -67,7 +89,7 @@ def analyse_and_write(
     ----------
     folder, output : pathlib.Path
         The study and the dossier to write.
-    workers, cluster, work
+    settings, workers, cluster, work
         As in `Study.analyse`.
     inputs : bool
         Whether to copy the input files into the dossier.
@@ -79,7 +101,9 @@ def analyse_and_write(
     """
     study = Study.load(folder)
     progress = _Progress()
-    assessment = study.analyse(workers=workers, cluster=cluster, work=work, progress=progress.analysed)
+    assessment = study.analyse(
+        settings=settings, workers=workers, cluster=cluster, work=work, progress=progress.analysed
+    )
     paths = write_dossier(assessment, output, inputs=study.folder if inputs else None, overwrite=True)
     progress.close()
     print_verdicts(assessment)

@@ -13,6 +13,7 @@ from vesicula.core.estimate import Distribution
 from vesicula.core.finding import Finding, Verdict
 from vesicula.core.measurement import ReadWarning
 from vesicula.core.notebook import table_html
+from vesicula.core.placement import EvidencePlacement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,8 @@ class BatchAssessment:
         In the order in which the dossier shows them.
     distributions : tuple of Distribution
         Curves for figures and Parquet.
+    evidence : EvidencePlacement or None
+        The batch beside the literature; None where the evidence store was not to be asked.
     """
 
     batch: str
@@ -75,6 +78,7 @@ class BatchAssessment:
     files: tuple[FileRecord, ...]
     findings: tuple[Finding, ...]
     distributions: tuple[Distribution, ...] = ()
+    evidence: EvidencePlacement | None = None
 
     @property
     def failed_files(self) -> tuple[FileRecord, ...]:

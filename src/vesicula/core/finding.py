@@ -14,7 +14,7 @@ class Verdict(StrEnum):
     MET = "met"
     NOT_MET = "not met"
     UNDECIDED = "undecided"  # the interval straddles the limit
-    NOT_JUDGED = "not judged"  # a number without a criterion
+    NOT_JUDGED = "not judged"  # a number without a criterion, or what the literature says
     NOT_MEASURED = "not measured"  # the data needed are missing
     WARNING = "warning"  # outside the conditions under which the method is valid
 
@@ -108,7 +108,7 @@ class Finding:
         What it is about; empty below its level.
     topic : str
         Section of the dossier: ``"size"``, ``"concentration"``, ``"purity"``, ``"vesicle-class"``,
-        ``"validity"``, ``"vendor-agreement"``, ``"release"``, ``"file"``.
+        ``"validity"``, ``"vendor-agreement"``, ``"release"``, ``"file"``, ``"evidence"``.
     title : str
         A few words: ``"Mode diameter"``.
     statement : str

@@ -416,6 +416,25 @@ class Batch(Strict):
         tuple[IsolationStep, ...],
         about("Steps of isolation, in the order done.", isa="Protocol REF", schema_org="LabProcess"),
     ] = ()
+    indication: Annotated[
+        str | None,
+        about(
+            "Condition that the vesicles are meant for; the dossier sets the literature on it beside the batch.",
+            isa="Comment[indication]",
+            schema_org=_PROPERTY,
+            example="acute kidney injury",
+        ),
+    ] = None
+    cargo: Annotated[
+        tuple[Text, ...],
+        about(
+            "Molecules that the vesicles are known or loaded to carry; the dossier sets what is claimed of them in "
+            "tumours beside the batch, both sides.",
+            isa="Comment[cargo]",
+            schema_org=_PROPERTY,
+            example=["miR-21-5p"],
+        ),
+    ] = ()
     storage: Annotated[
         str | None,
         about(

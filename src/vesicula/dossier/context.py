@@ -12,6 +12,7 @@ from vesicula.core.assessment import BatchAssessment, FileRecord
 from vesicula.core.estimate import Distribution
 from vesicula.core.finding import Finding, Verdict
 from vesicula.core.format import format_with_unit
+from vesicula.dossier import literature
 from vesicula.dossier.ledger import Ledger
 from vesicula.dossier.model import BatchPage, FigureBlock, FileRow, Headline, SamplePage, Table, VerdictCard
 from vesicula.dossier.rows import make_matrix, make_table
@@ -65,8 +66,9 @@ def batch_page(batch: BatchAssessment, index: int, ledger: Ledger, *, compact: b
         )
         for k, name in enumerate(samples)
     )
-    own = [(a, f) for a, f in anchored if not f.sample]
+    own = [(a, f) for a, f in anchored if not f.sample and f.topic != literature.TOPIC]
     tables = _tables(own, ledger, compact=compact)
+    cited = [(a, f) for a, f in anchored if f.topic == literature.TOPIC]
     return BatchPage(
         anchor=anchor,
         batch=batch.batch,
@@ -78,6 +80,7 @@ def batch_page(batch: BatchAssessment, index: int, ledger: Ledger, *, compact: b
         samples=pages,
         files=tuple(_file_row(f) for f in batch.files),
         compact=compact,
+        literature=literature.literature_block(batch.evidence, cited, anchor, ledger, compact=compact),
         left_out=_left_out(anchored, [*tables, *(t for p in pages for t in (*p.tables, *p.more_tables))])
         if compact
         else 0,
@@ -86,7 +89,7 @@ def batch_page(batch: BatchAssessment, index: int, ledger: Ledger, *, compact: b
 
 def _left_out(anchored: Sequence[Anchored], tables: Sequence[Table]) -> int:
     shown = {r.anchor for t in tables for r in (*t.rows, *t.quiet)}
-    return sum(a not in shown for a, _ in anchored)
+    return sum(a not in shown and f.topic != literature.TOPIC for a, f in anchored)
 
 
 def _list(value: object) -> list[object]:

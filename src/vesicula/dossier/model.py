@@ -287,6 +287,123 @@ class VerdictCard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A publication behind a row of the literature.
+
+    Parameters
+    ----------
+    text, title, note : str
+        First author and year; the whole reference; its number in the source and what is inferred.
+    url : str
+        At doi.org or PubMed; empty where the store has no well-formed identifier.
+    """
+
+    text: str
+    title: str = ""
+    note: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimItem:
+    """A claim of the literature; `anchor` is empty where it stands in the page already."""
+
+    anchor: str
+    name: str
+    likeness: str
+    condition: str
+    what: str
+    effect_class: str
+    study: str
+    made: str
+    references: tuple[Reference, ...]
+    place: str
+    doubts: tuple[str, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialItem:
+    """A clinical trial as one source reports it."""
+
+    anchor: str
+    name: str
+    url: str
+    likeness: str
+    about: str
+    made: str
+    facts: str
+    place: str
+    doubts: tuple[str, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideColumn:
+    """One side of a tumour balance, with its study types."""
+
+    title: str
+    count: int
+    study_types: str
+    rows: tuple[ClaimItem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SidesBlock:
+    """The tumour balance of one subject: always both sides, however empty, and claims that take none."""
+
+    subject: str
+    line: LiteratureLine | None
+    columns: tuple[SideColumn, ...]
+    neither: tuple[SideColumn, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiteratureLine:
+    """A statement about the literature, with names and anchors of its rows."""
+
+    anchor: str
+    title: str
+    text: str
+    rows: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiteratureBlock:
+    """What the literature says of batches like one.
+
+    Parameters
+    ----------
+    lead, version, method_anchor : str
+        The leading sentences, version of the store, and entry of the method.
+    lines : tuple of LiteratureLine
+        Statements; those of tumour balances stand with these.
+    balances : tuple of SidesBlock
+        Tumour balances.
+    rows, more_rows : tuple of ClaimItem
+        Other claims, the closest first; those to fold away.
+    trials, more_trials : tuple of TrialItem
+        Likewise.
+    matching : tuple of str
+        How rows were matched.
+    sources : tuple of Source
+        Whom the store quotes.
+    """
+
+    lead: str
+    version: str
+    method_anchor: str
+    lines: tuple[LiteratureLine, ...] = ()
+    balances: tuple[SidesBlock, ...] = ()
+    rows: tuple[ClaimItem, ...] = ()
+    more_rows: tuple[ClaimItem, ...] = ()
+    trials: tuple[TrialItem, ...] = ()
+    more_trials: tuple[TrialItem, ...] = ()
+    matching: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchPage:
     """One batch: the context of batch.html.j2."""
 
@@ -301,6 +418,7 @@ class BatchPage:
     files: tuple[FileRow, ...]
     compact: bool
     left_out: int = 0
+    literature: LiteratureBlock | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

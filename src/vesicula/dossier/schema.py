@@ -13,6 +13,7 @@ import msgspec
 from vesicula.core.assessment import Assessment, BatchAssessment, FileRecord, to_json
 from vesicula.core.errors import DossierError
 from vesicula.core.finding import Finding
+from vesicula.core.placement import EvidencePlacement
 
 VERSION: Literal[1] = 1
 """Rises when a field is removed, renamed or given another meaning; a new optional field leaves it."""
@@ -29,7 +30,7 @@ class BatchFindings:
 
     Parameters
     ----------
-    batch, key, description, files, findings
+    batch, key, description, files, findings, evidence
         As in `vesicula.core.assessment.BatchAssessment`.
     """
 
@@ -38,6 +39,7 @@ class BatchFindings:
     description: dict[str, Any]
     files: tuple[FileRecord, ...]
     findings: tuple[Finding, ...]
+    evidence: EvidencePlacement | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +117,12 @@ def batch_findings(batch: BatchAssessment) -> BatchFindings:
         The same without distributions.
     """
     return BatchFindings(
-        batch=batch.batch, key=batch.key, description=batch.description, files=batch.files, findings=batch.findings
+        batch=batch.batch,
+        key=batch.key,
+        description=batch.description,
+        files=batch.files,
+        findings=batch.findings,
+        evidence=batch.evidence,
     )
 
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from vesicula.core.assessment import FINDING_SCHEMA, BatchAssessment, findings_table
 from vesicula.core.finding import Verdict
+from vesicula.core.placement import PlacedClaim, PlacedTrial
 from vesicula.dossier.wording import isolation_text
 
 BATCHES_PER_PART = 25
@@ -36,6 +37,38 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "size_bytes": pl.Int64,
         **dict.fromkeys(("status", "reader", "summary", "error", "warnings"), _TEXT),
     },
+    "evidence": dict.fromkeys(
+        (
+            "batch",
+            "kind",
+            "row",
+            "relations",
+            "condition",
+            "cell_source",
+            "product",
+            "modification",
+            "isolation",
+            "cargo",
+            "model",
+            "study_type",
+            "effect",
+            "effect_class",
+            "side",
+            "phase",
+            "participants",
+            "route",
+            "dose",
+            "references",
+            "doi",
+            "pmid",
+            "doubts",
+            "note",
+            "source",
+            "place",
+            "store_version",
+        ),
+        _TEXT,
+    ),
     "batches": {
         **dict.fromkeys(("batch", "key", "name", "produced_on", "tissue", "species", "donor", "clone"), _TEXT),
         "passage": pl.Int64,
@@ -93,10 +126,53 @@ def batch_frames(batch: BatchAssessment) -> dict[str, pl.DataFrame]:
             )
             for f in batch.files
         ],
+        "evidence": _evidence_rows(batch),
         "batches": [_batch_row(batch)],
     }
     frames = {name: pl.DataFrame(found, schema=SCHEMAS[name], orient="row") for name, found in rows.items()}
     return {"findings": findings_table(batch.findings), "distributions": _distributions(batch), **frames}
+
+
+CLAIM_TEXTS = (
+    *("condition", "cell_source", "product", "modification", "isolation", "cargo", "model", "study_type"),
+    *("effect", "effect_class", "side", "source", "place", "note"),
+)
+TRIAL_TEXTS = ("cell_source", "product", "phase", "participants", "route", "dose", "source", "note")
+
+
+def _evidence_rows(batch: BatchAssessment) -> list[tuple[object, ...]]:
+    placed = batch.evidence
+    if placed is None:
+        return []
+    told = {"batch": batch.batch, "store_version": placed.store_version}
+    rows = [told | _claim_cells(c) for c in placed.claims] + [told | _trial_cells(t) for t in placed.trials]
+    return [tuple(row.get(name, "") for name in SCHEMAS["evidence"]) for row in rows]
+
+
+def _claim_cells(claim: PlacedClaim) -> dict[str, str]:
+    return {
+        "kind": "claim",
+        "row": claim.record_id,
+        **{name: getattr(claim, name) for name in CLAIM_TEXTS},
+        "references": "; ".join(r.citation or r.text for r in claim.references),
+        "doi": "; ".join(r.doi for r in claim.references if r.doi),
+        "pmid": "; ".join(r.pmid for r in claim.references if r.pmid),
+        "relations": "; ".join(claim.relations),
+        "doubts": "; ".join(claim.doubts),
+    }
+
+
+def _trial_cells(trial: PlacedTrial) -> dict[str, str]:
+    return {
+        "kind": "trial",
+        "row": trial.nct_id,
+        **{name: getattr(trial, name) for name in TRIAL_TEXTS},
+        "condition": trial.condition or trial.title,
+        "study_type": "clinical",
+        "references": trial.url,
+        "relations": "; ".join(trial.relations),
+        "doubts": "; ".join(trial.doubts),
+    }
 
 
 def _distributions(batch: BatchAssessment) -> pl.DataFrame:

@@ -27,7 +27,7 @@ LEGEND = (
     (Verdict.UNDECIDED, "the interval straddles a limit: the data do not decide"),
     (Verdict.WARNING, "outside the conditions under which the method is valid, or a remark that bears on the numbers"),
     (Verdict.NOT_MEASURED, "the data needed are missing"),
-    (Verdict.NOT_JUDGED, "a number without a criterion"),
+    (Verdict.NOT_JUDGED, "a number without a criterion; also what the literature says, which is no verdict on a batch"),
 )
 
 # What a DOI may look like (Crossref's recommended pattern, https://www.crossref.org/blog/dois-and-matching-regular-

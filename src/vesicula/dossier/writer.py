@@ -34,6 +34,7 @@ DESCRIPTIONS = {
     "distributions.parquet": "Size distributions, binned and smoothed, a row per point",
     "peaks.parquet": "Peaks of the size distributions, a row each",
     "files.parquet": "Input files and what became of them, a row each",
+    "evidence.parquet": "Claims and trials of the literature beside the batches, a row each",
     "batches.parquet": "Batches with their source and isolation, a row each",
 }
 
@@ -51,7 +52,7 @@ class DossierPaths:
     html, findings, schema, crate, manifest : pathlib.Path
         dossier.html, findings.json, findings.schema.json, ro-crate-metadata.json and manifest-sha256.txt.
     tables : dict of str to pathlib.Path
-        Parquet files by name: findings, distributions, peaks, files, batches.
+        Parquet files by name: findings, distributions, peaks, files, evidence, batches.
     inputs : pathlib.Path or None
         Folder of the copied input files.
     """

@@ -13,16 +13,16 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from vesicula.evidence import balance_text
+from vesicula.evidence import balance_text, search
+from vesicula.evidence.errors import StoreError
 from vesicula.evidence.fold import fold, split_list
-from vesicula.evidence.identify import identify
-from vesicula.evidence.model import Claim, Question
-from vesicula.evidence.search import HAIRPIN
+from vesicula.evidence.identify import meant_by, without_arm
+from vesicula.evidence.model import Answer, Claim, Question
 from vesicula.evidence.store import Store
 
 if TYPE_CHECKING:
@@ -40,9 +40,11 @@ SIDES = {
 }
 """Side of an effect_class. The others take no side: dormant cells do not grow, but survive; "mixed" is both."""
 
-TUMOUR_CLASSES = ("tumour-promoting", "tumour-inhibiting", "metastasis-promoting", "metastasis-inhibiting",
-                  "drug resistance", "dormancy")  # fmt: skip
+TUMOUR_CLASSES = search.TUMOUR_CLASSES
 """Effect classes that speak of a tumour whatever the class of the condition."""
+
+MOST_BALANCED = 20_000
+"""More claims than this are not laid out side by side: nobody reads them, and they take a gigabyte."""
 
 OTHER_ASPECT = "growth/other"
 ASPECTS = ("drug resistance", "angiogenesis", "metastasis", "dormancy", OTHER_ASPECT)
@@ -233,6 +235,9 @@ def tumour_balance(
     matched: dict[str, set[str]] = {}
     unmatched: list[str] = []
     placed: dict[tuple[str, str], list[BalanceClaim]] = {}
+    for each in asked:
+        # Before anything is loaded, which takes longer than to count.
+        _require_few(store, Question(cargo=each, of_tumours=False), version, f"of {each} outside tumours")
     for name in asked or (None,):
         for claim in _tumour_claims(store, name, cell_source, tumour, version, matched, unmatched):
             subject = name if name is not None else _printed_subject(claim, cell_source or tumour)
@@ -268,25 +273,25 @@ def _tumour_claims(
     matched: dict[str, set[str]],
     unmatched: list[str],
 ) -> list[Claim]:
-    if cargo is None and cell_source is None and tumour is None:
-        questions = [
-            Question(condition_class="cancer"),
-            *(Question(effect_class=name) for name in TUMOUR_CLASSES),
-        ]
-    else:
-        questions = [Question(cargo=cargo, cell_source=cell_source, tumour=tumour)]
-    found: dict[str, Claim] = {}
-    for question in questions:
-        answer = store.query(question, as_of=version)
-        found |= {claim.record_id: claim for claim in answer.claims if _of_a_tumour(claim)}
-        for role, texts in answer.matched:
-            matched.setdefault(role, set()).update(texts)
-        unmatched += answer.unmatched
-    return list(found.values())
+    asked = Question(cargo=cargo, cell_source=cell_source, tumour=tumour, of_tumours=True)
+    answer = _bounded(store, asked, version, "about tumours")
+    for role, texts in answer.matched:
+        matched.setdefault(role, set()).update(texts)
+    unmatched += answer.unmatched
+    return list(answer.claims)
 
 
-def _of_a_tumour(claim: Claim) -> bool:
-    return claim.condition_class == "cancer" or claim.effect_class in TUMOUR_CLASSES
+def _bounded(store: Store, question: Question, version: str, what: str) -> Answer:
+    _require_few(store, question, version, what)
+    return store.query(question, as_of=version)
+
+
+def _require_few(store: Store, question: Question, version: str, what: str) -> None:
+    if store.count(replace(question, limit=MOST_BALANCED), as_of=version) > MOST_BALANCED:
+        raise StoreError(
+            f"{store.name}: more than {MOST_BALANCED} claims {what} answer this: too many to lay side by side. Name a "
+            "cargo, a cell source or a tumour that fewer claims are about"
+        )
 
 
 def _printed_subject(claim: Claim, by_source: str | None) -> str:
@@ -376,10 +381,7 @@ def _state(claim: Claim, text: str, asked: str) -> str:
 def _texts_meant(claim: Claim, asked: str) -> list[str]:
     """Return the cargoes of a claim that a name asked for means, by the rules of :mod:`vesicula.evidence.search`."""
     words = set(fold(asked).split())
-    known = identify("cargo", asked)
-    identifiers = set(known.identifiers) if known is not None and known.mapped else set()
-    if known is not None and known.status == "broader":
-        identifiers = {i for i in identifiers if HAIRPIN.fullmatch(i)}
+    identifiers = set(meant_by("cargo", asked))
     return [
         m.text
         for m in claim.mentions
@@ -467,17 +469,16 @@ def _comparisons(
 
 
 def _elsewhere(store: Store, name: str, version: str) -> list[Elsewhere]:
-    carried = store.query(Question(cargo=name), as_of=version).claims
-    found = [
-        Elsewhere(subject=name, record_id=c.record_id, through="cargo", claim=c)
-        for c in carried
-        if not _of_a_tumour(c)
-    ]
-    known = {c.record_id for c in carried}
+    outside = _bounded(store, Question(cargo=name, of_tumours=False), version, f"of {name} outside tumours").claims
+    found = [Elsewhere(subject=name, record_id=c.record_id, through="cargo", claim=c) for c in outside]
     if not fold(name):
         return found
-    words = f" {fold(name)} "
-    candidates = {c.record_id: c for c in store.query(Question(text=name), as_of=version).claims}
+    bare = without_arm(name)
+    words = f" {fold(bare)} "
+    carried = _bounded(store, Question(cargo=name, remarked=True), version, f"of {name} with notes or doubts").claims
+    known = {c.record_id for c in carried}
+    named = _bounded(store, Question(text=bare, remarked=True), version, f"with notes or doubts name {name} and")
+    candidates = {c.record_id: c for c in named.claims}
     for doubt in store.doubts(version):
         if words in f" {fold(doubt.text)} " and doubt.row not in candidates:
             candidates |= {

@@ -183,7 +183,7 @@ def _claim_cells(claim: Claim, version: str) -> dict[str, str]:
     return {
         **{name: str(getattr(claim, name)) for name in names},
         "references": " | ".join(f"[{r.source} {r.number}] {r.citation}" for r in claim.references),
-        "doubts": " | ".join(f"{doubt.kind}: {doubt.text}" for doubt in claim.doubts),
+        "doubts": " | ".join(doubt.in_words for doubt in claim.doubts),
         "store_version": version,
     }
 
@@ -261,5 +261,5 @@ def _claim_lines(claim: Claim, remarks: Sequence[str]) -> list[str]:
     return [
         f"    {claim.record_id}  {claim.effect_class}: {claim.effect} ({'; '.join(s for s in said if s)}){tail}",
         *(f"        [{r.source} {r.number}] {r.citation}" for r in claim.references),
-        *(f"        DOUBT ({doubt.kind}): {doubt.text}" for doubt in claim.doubts),
+        *(f"        {doubt.line}" for doubt in claim.doubts),
     ]

@@ -64,6 +64,18 @@ def check_row(row: Row) -> list[Problem]:
     ]
 
 
+def check_changes(changes: dict[str, str]) -> list[Problem]:
+    """Return everything that is wrong with new texts for some columns of a claim that is in the store."""
+    found = [
+        *_check_texts(changes),
+        *((column, "must not be empty") for column in REQUIRED if not changes.get(column, "filled")),
+        *_check_words({**dict.fromkeys(CLOSED, ""), **changes}),
+        *_check_direction(changes.get("direction", "")),
+        *_check_g(changes.get("isolation_g", "")),
+    ]
+    return [Problem(row=0, line=0, column=column, message=message) for column, message in found]
+
+
 def _check_texts(cells: dict[str, str]) -> Iterator[tuple[str, str]]:
     for column, cell in cells.items():
         if len(cell) > MAX_CELL:

@@ -28,6 +28,7 @@ WRITE = "vesicula_write"
 ELSEWHERE = "Choose a writable place with --store or VESICULA_EVIDENCE"
 REMEDIES = (
     ("disk is full", "The disk is full: make room and run the command again"),
+    ("could not write init file", "The server's disk is full: make room and run the command again"),
     ("no space left", "The disk is full: make room and run the command again"),
     (
         "disk i/o error",
@@ -211,13 +212,16 @@ def translated(engine: Engine) -> Iterator[None]:
 
     A broken constraint or statement is a defect of ours and passes as it is.
     """
+    driver: Any = engine.dialect.dbapi  # its own errors come where rows are copied without SQLAlchemy
     try:
         yield
-    except (DBAPIError, sqlite3.Error) as error:
+    except (DBAPIError, sqlite3.Error, driver.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
         said = " ".join(str(cause).split())
         remedy = next((advice for word, advice in REMEDIES if word in said.lower()), "")
-        if not remedy and not isinstance(error, (OperationalError, sqlite3.OperationalError)):
+        if not remedy and not isinstance(
+            error, (OperationalError, sqlite3.OperationalError, driver.OperationalError)
+        ):
             raise
         advice = remedy or "Check the place and run the command again"
         raise StoreError(f"{store_name(engine.url)}: nothing was changed: {said}. {advice}.") from error

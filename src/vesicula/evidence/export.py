@@ -28,7 +28,7 @@ from vesicula.evidence.tables import printed_row
 if TYPE_CHECKING:
     import polars as pl
 
-ADDED_COLUMNS = ("source", "table", "group", "references", "doubts", "store_version")
+ADDED_COLUMNS = ("source", "table", "group", "references", "doubts", "corrected", "store_version")
 """What a table of claims shows beside the columns of its source."""
 
 
@@ -40,7 +40,8 @@ def claim_row(claim: Claim, version: str) -> dict[str, str]:
         "table": claim.table,
         "group": claim.group,
         "references": " | ".join(reference.citation for reference in claim.references),
-        "doubts": " | ".join(f"{doubt.kind}: {doubt.text}" for doubt in claim.doubts),
+        "doubts": " | ".join(doubt.in_words for doubt in claim.doubts),
+        "corrected": claim.corrected,
         "store_version": version,
     }
 
@@ -85,7 +86,7 @@ def answer_text(answer: Answer) -> str:
     for claim in answer.claims:
         lines += ["", *_claim_lines(claim)]
     count = len(answer.claims)
-    more = f" (the first {count}; there are more)" if answer.truncated else ""
+    more = f" (the first {count}; there are more, see --limit)" if answer.truncated else ""
     lines += ["", f"{count} claim{'' if count == 1 else 's'}{more}. Store version {answer.version}."]
     return "\n".join(lines).strip()
 
@@ -107,7 +108,8 @@ def _claim_lines(claim: Claim) -> list[str]:
         *([f"    {said}"] if said else []),
         f"    {claim.effect_class}: {claim.effect}",
         *(f"    [{r.source} {r.number}] {r.citation}" for r in claim.references),
-        *(f"    DOUBT ({doubt.kind}): {doubt.text}" for doubt in claim.doubts),
+        *([f"    CORRECTED: {claim.corrected}"] if claim.corrected else []),
+        *(f"    {doubt.line}" for doubt in claim.doubts),
     ]
 
 
@@ -125,7 +127,7 @@ def table_text(view: TableView) -> str:
 def _row_lines(row: Trial | SourceRow | Reference) -> list[str]:
     said = " | ".join(f"{name}: {shorten(cell, 200)}" for name, cell in printed_row(row).items() if cell)
     doubts = () if isinstance(row, Reference) else row.doubts
-    return [f"  {said}", *(f"    DOUBT ({doubt.kind}): {doubt.text}" for doubt in doubts)]
+    return [f"  {said}", *(f"    {doubt.line}" for doubt in doubts)]
 
 
 def versions_text(revisions: Iterable[Revision]) -> str:
@@ -151,5 +153,5 @@ def sources_text(sources: Iterable[Source], tables: Sequence[TableEntry]) -> str
 
 def doubts_text(doubts: Sequence[Doubt], version: str) -> str:
     """Return the doubts for reading."""
-    lines = [f"{doubt.table} {doubt.row}  {doubt.kind}: {doubt.text}" for doubt in doubts]
+    lines = [f"{doubt.table} {doubt.row}  {doubt.in_words}" for doubt in doubts]
     return "\n".join([*lines, "", f"{len(doubts)} doubts. Store version {version}."])

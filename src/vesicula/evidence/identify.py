@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,12 @@ ROLE_KINDS = {
     "molecule": ("gene", "mirna", "pathway", "chemical"),
 }
 """Role of a name: the kinds of thing that it may be, the likeliest first."""
+
+
+HAIRPIN = re.compile(r"MI\d{7}")
+"""Accession of a miRNA precursor in miRBase."""
+
+ARM = re.compile(r"-[35]p\s*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,3 +84,42 @@ def identify(role: str, text: str) -> Identified | None:
         note=str(best.note),
         mapped=bool(best.mapped),
     )
+
+
+def meant_by(role: str, name: str) -> tuple[str, ...]:
+    """Return the identifiers by which a name is looked for; a name that is itself an identifier among them.
+
+    Where only something wider than the name is known, its identifier would answer too much ("renal ischaemia" would
+    find all acute kidney injury) and is left out. A miRNA without its arm is not wider: its hairpin is what is meant.
+    A miRNA with its arm is looked for under its hairpin too, since most sources print no arm: "miR-21-5p" finds
+    "miR-21", though not "miR-21-3p".
+
+    Parameters
+    ----------
+    role : str
+        A key of :data:`ROLE_KINDS`.
+    name : str
+        As asked.
+
+    Returns
+    -------
+    tuple of str
+        Without repetition.
+    """
+    meant = [name.strip()] if name.strip() else []
+    known = identify(role, name)
+    if known is not None and known.mapped:
+        meant += [i for i in known.identifiers if known.status != "broader" or HAIRPIN.fullmatch(i)]
+    return tuple(dict.fromkeys([*meant, *(hairpin for i in meant for hairpin in _precursors(i))]))
+
+
+def without_arm(name: str) -> str:
+    """Return a miRNA's name without its arm ("miR-21-5p": "miR-21"), as most sources print it; others unchanged."""
+    return ARM.sub("", name) if name.strip().casefold().startswith(("mir", "let", "hsa-", "mmu-", "rno-")) else name
+
+
+def _precursors(identifier: str) -> tuple[str, ...]:
+    if not identifier.startswith("MIMAT") or _resolver() is None:
+        return ()
+    found: tuple[str, ...] = importlib.import_module("vesicula.evidence.names").precursors_of(identifier)
+    return found

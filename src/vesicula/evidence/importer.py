@@ -8,7 +8,7 @@ in silence where it is something else (one of our own sources shows it). The ref
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,13 @@ class ImportReport:
 
 
 def add_file(
-    store: Store, path: Path, *, author: str | None = None, encoding: str | None = None, revise: bool = False
+    store: Store,
+    path: Path,
+    *,
+    author: str | None = None,
+    encoding: str | None = None,
+    revise: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ImportReport:
     """Check a lab's file and add all of it to a store, or nothing.
 
@@ -50,6 +56,8 @@ def add_file(
         The file's encoding where it is not UTF-8, such as ``windows-1252``.
     revise : bool
         Whether claims with an id that this source already has are replaced.
+    progress : callable, optional
+        Told, now and then, how many claims of how many are written; not while the file is checked.
 
     Returns
     -------
@@ -63,7 +71,7 @@ def add_file(
     StoreError
         If the store cannot be written.
     """
-    revision = store.add(read_claims(path, encoding=encoding), author=author, revise=revise)
+    revision = store.add(read_claims(path, encoding=encoding), author=author, revise=revise, progress=progress)
     return ImportReport(revision=revision, unidentified=store.unidentified(revision.revision))
 
 

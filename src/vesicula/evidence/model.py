@@ -99,17 +99,34 @@ class Mention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubt:
-    """A curator's doubt about a row: which table and row, of what kind, in words."""
+    """A curator's doubt about a row: which table and row, of what kind, in words.
+
+    `resolved` says by whom it was settled and how; empty while it stands.
+    """
 
     table: str
     row: str
     kind: str
     text: str
+    resolved: str = ""
+
+    @property
+    def line(self) -> str:
+        """The doubt as a line beside its row."""
+        return f"DOUBT ({self.kind}): {self.text}" + (f" [{self.resolved}]" if self.resolved else "")
+
+    @property
+    def in_words(self) -> str:
+        """The doubt with its kind and how it was settled."""
+        return f"{self.kind}: {self.text}" + (f" [{self.resolved}]" if self.resolved else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """One claim of one source, with everything that the source says about it."""
+    """One claim of one source, with everything that the source says about it.
+
+    `corrected` says who changed it in this store and why; the form before is in the past versions.
+    """
 
     record_id: str
     source: str
@@ -139,6 +156,7 @@ class Claim:
     references: tuple[Reference, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     mentions: tuple[Mention, ...] = ()
+    corrected: str = ""
 
     @property
     def relative_centrifugal_force_g(self) -> float | None:
@@ -274,6 +292,35 @@ class Question:
     record_id: str | None = None
     text: str | None = None
     limit: int | None = None
+    of_tumours: bool | None = None
+    """Whether the claims are those that the tumour balance weighs up, or all others."""
+    remarked: bool = False
+    """Whether only claims with a curator's note or doubt are asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbourhood:
+    """The claims around a molecule, a condition or both, with the version of the store that gave them.
+
+    Attributes
+    ----------
+    claims : tuple of Claim
+        Those asked for, and those that can contradict them: of the same cargo and condition, or of the same pair of
+        cargo and target, target and pathway, or cargo and pathway. In the order of their import.
+    asked : tuple of str
+        Record ids of those asked for.
+    unmatched : tuple of str
+        Names asked for that the store does not hold.
+    not_compared : tuple of str
+        Names that stand with others in too many claims: contradictions over these are not complete.
+    """
+
+    version: str
+    as_of: int
+    claims: tuple[Claim, ...]
+    asked: tuple[str, ...]
+    unmatched: tuple[str, ...]
+    not_compared: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ in one of the packaged registries (tested), and a row that rests on memory says 
 from __future__ import annotations
 
 from vesicula.evidence.names_lookup import MOLECULE_KINDS, resolve, resolve_molecule
-from vesicula.evidence.names_mirna import is_mirna_name, mature_arms
+from vesicula.evidence.names_mirna import is_mirna_name, mature_arms, precursors_of
 from vesicula.evidence.names_report import Coverage, NameUse, coverage, names_in, unmapped_report
 from vesicula.evidence.names_tables import KINDS, Kind, Resolution, Status, is_a, label_of, name_key
 
@@ -35,6 +35,7 @@ __all__ = [
     "mature_arms",
     "name_key",
     "names_in",
+    "precursors_of",
     "resolve",
     "resolve_molecule",
     "unmapped_report",

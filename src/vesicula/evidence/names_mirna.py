@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 
 from vesicula.evidence.names_tables import Hit, Resolution, Status, label_in, name_key, registry
 
@@ -149,6 +150,17 @@ def mature_arms(precursors: Iterable[str]) -> tuple[tuple[str, str], ...]:
         if accession.startswith("MIMAT") and wanted.intersection(parents.split()):
             arms.append((accession, name))
     return tuple(sorted(arms, key=lambda pair: pair[1], reverse=True))
+
+
+def precursors_of(accession: str) -> tuple[str, ...]:
+    """Give the hairpins (``MI...``) of a mature miRNA (``MIMAT...``); none for other identifiers."""
+    return _parents().get(accession, ())
+
+
+@cache
+def _parents() -> dict[str, tuple[str, ...]]:
+    rows = (line.split("\t") for line in registry("mirna").terms)
+    return {accession: tuple(parents.split()) for accession, _, parents in rows if accession.startswith("MIMAT")}
 
 
 def _mir_without_arm(text: str, body: str, code: str) -> Resolution:

@@ -6,7 +6,8 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple
 from functools import cache
 from importlib.resources import files
 
@@ -62,7 +63,7 @@ SOURCES = (
         source="review-b",
         title="MSC exosomes in regenerative medicine and cancer",
         citation="Hassanzadeh et al. 2021, Stem Cell Research & Therapy 12",
-        doi="",
+        doi="10.1186/s13287-021-02378-7",
         licence="CC BY 4.0; " + OWN_LICENCE,
         revision=0,
     ),
@@ -155,8 +156,8 @@ def vocabulary() -> dict[str, dict[str, str]]:
     return words
 
 
-def _digest(paths: list[str]) -> str:
-    whole = hashlib.sha256()
+def _digest(paths: list[str], sources: Iterable[Source]) -> str:
+    whole = hashlib.sha256(repr([astuple(source) for source in sources]).encode())
     for path in paths:
         whole.update(f"{path}\0{hashlib.sha256(_read(path)).hexdigest()}\n".encode())
     return whole.hexdigest()
@@ -324,7 +325,7 @@ def packaged_contents() -> tuple[Content, Content]:
         source="review-a;review-b",
         note="the two founding reviews, packaged",
         file_name="vesicula/data/evidence",
-        sha256=_digest(review_paths),
+        sha256=_digest(review_paths, SOURCES),
         sources=SOURCES,
         tables=(*_printed_tables(), *_tables("reviews", "", REVIEW_FILES)),
         references=tuple(_references()),
@@ -335,7 +336,7 @@ def packaged_contents() -> tuple[Content, Content]:
         source="ev-atlas",
         note="the EV atlas, packaged; units and normalisations differ between rows: never pool them blindly",
         file_name="vesicula/data/evidence/ev_atlas",
-        sha256=_digest(atlas_paths),
+        sha256=_digest(atlas_paths, [ATLAS]),
         sources=(ATLAS,),
         tables=tuple(_tables("ev-atlas", "ev_atlas/", ATLAS_FILES)),
         rows=tuple(row for name in ATLAS_FILES for row in _atlas_rows(name)),

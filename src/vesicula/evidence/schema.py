@@ -1,7 +1,8 @@
 """The tables of the store: the same on SQLite and on PostgreSQL.
 
-Rows are only ever added. A claim that is withdrawn or replaced gets a row in `retirement`; so each past state can be
-asked for by the number of its revision. Claims are numbered in the order of their import, under the writers' lock:
+Rows are only ever added. A claim that is withdrawn or replaced gets a row in `retirement`, a doubt that is settled one
+in `resolution`, a row of another table that changes one in `row_version`; so each past state can be asked for by the
+number of its revision. Claims are numbered in the order of their import, under the writers' lock:
 "as of revision r" is therefore "claim_id up to the last one of r".
 """
 
@@ -18,9 +19,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
 metadata = MetaData()
 
@@ -129,6 +131,7 @@ claim = Table(
     Index("claim_effect_class", "effect_class", "claim_id"),
     Index("claim_study_type", "study_type", "claim_id"),
     Index("claim_product", "product", "claim_id"),
+    Index("claim_noted", "claim_id", sqlite_where=text("notes <> ''"), postgresql_where=text("notes <> ''")),
 )
 
 retirement = Table(
@@ -248,4 +251,39 @@ doubt = Table(
     Column("text", Text, nullable=False),
     Index("doubt_claim", "claim_id"),
     Index("doubt_row", "table_id", "position"),
+)
+
+# Since schema 2: what a store goes through in its life. `place` is the first claim of a chain of replacements: the
+# newest stands where that one stood in its table.
+successor = Table(
+    "successor",
+    metadata,
+    Column("claim_id", Integer, ForeignKey("claim.claim_id"), primary_key=True, autoincrement=False),
+    _revision(),
+    Column("replaces", Integer, ForeignKey("claim.claim_id"), nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("kind", Text, nullable=False),  # correction: a curator's; release: of the packaged tables
+    Column("author", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Index("successor_replaces", "replaces"),
+)
+
+resolution = Table(
+    "resolution",
+    metadata,
+    Column("doubt_id", Integer, ForeignKey("doubt.doubt_id"), primary_key=True, autoincrement=False),
+    _revision(),
+    Column("author", Text, nullable=False),
+    Column("note", Text, nullable=False),
+)
+
+# A later form of a packaged row that is no claim; the first form stays in its own table.
+row_version = Table(
+    "row_version",
+    metadata,
+    Column("kind", Text, nullable=False),  # the name of its table
+    Column("key", Text, nullable=False),  # JSON list: its primary key there
+    _revision(),
+    Column("row", Text, nullable=False),  # JSON object of its columns; empty: withdrawn
+    PrimaryKeyConstraint("kind", "key", "revision"),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -21,11 +20,12 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    union,
 )
 
 from vesicula.evidence import schema
 from vesicula.evidence.fold import fold
-from vesicula.evidence.identify import ROLE_KINDS, identify
+from vesicula.evidence.identify import ROLE_KINDS, meant_by
 from vesicula.evidence.model import Question
 
 FACETS = ("condition_class", "product", "study_type", "effect_class", "source", "record_id")
@@ -34,8 +34,15 @@ ROLES = tuple(ROLE_KINDS)
 COMMON = 20_000
 """A name mentioned by more claims than this is tested claim by claim; a rarer one gives the list of candidates."""
 
-HAIRPIN = re.compile(r"MI\d{7}")
-"""Accession of a miRNA precursor in miRBase."""
+# Effect classes that say something about a tumour whatever the condition class.
+TUMOUR_CLASSES = (
+    "tumour-promoting",
+    "tumour-inhibiting",
+    "metastasis-promoting",
+    "metastasis-inhibiting",
+    "drug resistance",
+    "dormancy",
+)
 
 SHOWN = 20
 """How many names that were matched are listed with an answer, at most."""
@@ -75,19 +82,14 @@ def match_names(connection: Connection, question: Question, as_of: int) -> list[
         In the order of the roles.
     """
     asked = [(role, getattr(question, role)) for role in ROLES]
-    return [_match(connection, role, name, as_of) for role, name in asked if name is not None]
+    return [match_name(connection, role, name, as_of) for role, name in asked if name is not None]
 
 
-def _match(connection: Connection, role: str, name: str, as_of: int) -> Match:
+def match_name(connection: Connection, role: str, name: str, as_of: int) -> Match:
+    """Find the names in the store that one name in one role means; see :func:`match_names`."""
     term = schema.term.c
     words = fold(name).split()
-    asked = [name.strip()] if name.strip() else []
-    known = identify(role, name)
-    if known is not None and known.mapped:
-        # Where only something wider than the name is known, its identifier would answer too much: "renal ischaemia"
-        # would find all acute kidney injury. A miRNA without its arm is not wider: the hairpin is what is meant.
-        narrow = known.status != "broader"
-        asked += [i for i in known.identifiers if narrow or HAIRPIN.fullmatch(i)]
+    asked = meant_by(role, name)
     ways: list[ColumnElement[bool]] = [
         and_(term.identified_in <= as_of, term.identifiers.like(f"% {_escape(identifier)} %", escape="\\"))
         for identifier in asked
@@ -118,9 +120,9 @@ def _match(connection: Connection, role: str, name: str, as_of: int) -> Match:
     )
 
 
-def _literal(numbers: tuple[int, ...]) -> BindParameter[list[int]]:
+def literal_numbers(numbers: Sequence[int]) -> BindParameter[list[int]]:
     """Our own numbers, written into the statement: the databases limit the number of bound values."""
-    return bindparam("terms", list(numbers), unique=True, expanding=True, literal_execute=True)
+    return bindparam("numbers", list(numbers), unique=True, expanding=True, literal_execute=True)
 
 
 def _escape(pattern: str) -> str:
@@ -153,56 +155,87 @@ def claim_numbers(
     claim = schema.claim.c
     # "+ 0" keeps the bound off the indexes: SQLite 3.40 loses it when it plans a facet, an IN and the order on one of
     # them, and a past version then shows claims of later ones.
-    where: list[ColumnElement[bool]] = [claim.claim_id + 0 <= last_claim, _not_retired(as_of)]
+    # PostgreSQL needs the bare bound, to know that it holds for nearly all claims.
+    sqlite = connection.dialect.name == "sqlite"
+    bound = claim.claim_id + 0 if sqlite else claim.claim_id
+    where: list[ColumnElement[bool]] = [bound <= last_claim, not_retired(as_of)]
     where += [
         claim[name] == getattr(question, name) for name in FACETS if getattr(question, name) is not None
     ]
-    names, has_driver = _name_conditions(connection, matches)
+    names, has_driver, rarest = _name_conditions(connection, matches)
     where += names
+    if question.of_tumours is not None:
+        of_tumours = or_(claim.condition_class == "cancer", claim.effect_class.in_(TUMOUR_CLASSES))
+        where.append(of_tumours if question.of_tumours else ~of_tumours)
+    if question.remarked:
+        where.append(_remarked())
+        has_driver = True
     if question.text is not None:
         words = fold(question.text).split()
         if not words:
             return []
         where.append(_text_condition(connection, words, has_driver=has_driver))
     statement = select(claim.claim_id).where(*where).order_by(claim.claim_id)
+    if rarest and not sqlite:
+        # The claims of the rarest name, read in their order from its index, until the limit is reached.
+        driver = schema.mention.alias("driver")
+        statement = (
+            statement.join(driver, driver.c.claim_id == claim.claim_id)
+            .where(driver.c.term_id.in_(literal_numbers(rarest)))
+            .distinct()
+        )
     if question.limit is not None:
         statement = statement.limit(question.limit + 1)
     return list(connection.execute(statement).scalars())
 
 
-def _not_retired(as_of: int) -> ColumnElement[bool]:
+def _remarked() -> ColumnElement[bool]:
+    # Its own alias, and the condition word for word that of the index of noted claims.
+    noted, doubt = schema.claim.alias("noted"), schema.doubt.c
+    with_note = select(noted.c.claim_id).where(text("noted.notes <> ''"))
+    return schema.claim.c.claim_id.in_(union(with_note, select(doubt.claim_id).where(doubt.claim_id.is_not(None))))
+
+
+def not_retired(as_of: int) -> ColumnElement[bool]:
+    """Return the condition that a claim was not yet withdrawn or replaced."""
     retired = schema.retirement.c
     return ~exists().where(retired.claim_id == schema.claim.c.claim_id, retired.revision <= as_of)
 
 
 def _name_conditions(
     connection: Connection, matches: Sequence[Match]
-) -> tuple[list[ColumnElement[bool]], bool]:
-    """Turn names into conditions: the rarest as a list of candidates unless it is common, the others as tests."""
+) -> tuple[list[ColumnElement[bool]], bool, tuple[int, ...]]:
+    """Turn names into conditions: the rarest as a list of candidates unless it is common, the others as tests.
+
+    Returns also whether there are candidates, and the rarest name's terms. On PostgreSQL the rarest gives no condition:
+    the caller drives the statement by it.
+    """
     if not matches:
-        return [], False
+        return [], False, ()
     counts = [_count_up_to(connection, match.term_ids, COMMON + 1) for match in matches]
     rarest = counts.index(min(counts))
     conditions: list[ColumnElement[bool]] = []
     for index, match in enumerate(matches):
         mention = schema.mention.alias(f"mention_{index}")
+        if index == rarest and connection.dialect.name != "sqlite":
+            continue
         if index == rarest and counts[index] <= COMMON:
-            among = select(mention.c.claim_id).where(mention.c.term_id.in_(_literal(match.term_ids)))
+            among = select(mention.c.claim_id).where(mention.c.term_id.in_(literal_numbers(match.term_ids)))
             conditions.append(schema.claim.c.claim_id.in_(among))
         else:
             conditions.append(
                 exists().where(
                     mention.c.claim_id == schema.claim.c.claim_id,
-                    mention.c.term_id.in_(_literal(match.term_ids)),
+                    mention.c.term_id.in_(literal_numbers(match.term_ids)),
                 )
             )
-    return conditions, counts[rarest] <= COMMON
+    return conditions, counts[rarest] <= COMMON, matches[rarest].term_ids
 
 
 def _count_up_to(connection: Connection, term_ids: tuple[int, ...], most: int) -> int:
     some = (
         select(literal(1).label("one"))
-        .where(schema.mention.c.term_id.in_(_literal(term_ids)))
+        .where(schema.mention.c.term_id.in_(literal_numbers(term_ids)))
         .limit(most)
         .subquery()
     )

@@ -8,22 +8,27 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from sqlalchemy import Connection, Engine, inspect, select
 
-from vesicula.evidence import schema, tables
+from vesicula.evidence import curate, schema, tables
 from vesicula.evidence.content import Content
 from vesicula.evidence.engine import default_path, make_engine, parse_target, reading, store_name, writing
 from vesicula.evidence.errors import ImportRefused, StoreError
+from vesicula.evidence.migrate import bring_up_to_date
 from vesicula.evidence.model import (
     Answer,
+    Claim,
     Doubt,
     Mention,
+    Neighbourhood,
     Problem,
     Question,
     Reference,
@@ -33,9 +38,17 @@ from vesicula.evidence.model import (
     TableView,
     Trial,
 )
+from vesicula.evidence.near import near_numbers
 from vesicula.evidence.packaged import packaged_contents
+from vesicula.evidence.release import update_packaged
 from vesicula.evidence.search import SHOWN, claim_numbers, match_names
-from vesicula.evidence.writer import create_tables, identify_terms, write_revision
+from vesicula.evidence.writer import create_tables, identify_terms, last_numbers, write_revision
+
+MOST_CLAIMS = 100_000
+"""A question without a limit that more claims answer is refused: about 1 GB of memory, and nobody reads them."""
+
+STREAMED = 2000
+"""How many claims are in memory at a time where they are read one after the other."""
 
 
 def open_store(target: str | Path | None = None, *, create: bool = True) -> Store:
@@ -62,15 +75,17 @@ def open_store(target: str | Path | None = None, *, create: bool = True) -> Stor
     url = parse_target(target if target is not None else default_path())
     engine, writable = make_engine(url)
     try:
-        _ensure(engine, store_name(url), create=create and writable)
+        _ensure(engine, store_name(url), create=create and writable, writable=writable)
     except BaseException:
         engine.dispose()
         raise
     return Store(engine, store_name(url), writable=writable)
 
 
-def _ensure(engine: Engine, name: str, *, create: bool) -> None:
-    if _schema_version(engine, name) is None:
+def _ensure(engine: Engine, name: str, *, create: bool, writable: bool) -> None:
+    with reading(engine) as connection:
+        found = _schema_version(connection, name)
+    if found is None:
         if not create:
             raise StoreError(
                 f"{name}: there is no evidence store here. Open it once with a writable place to make it"
@@ -79,12 +94,7 @@ def _ensure(engine: Engine, name: str, *, create: bool) -> None:
             # Another process may have made it while we waited for the lock.
             if not inspect(connection).has_table("store_meta"):
                 _fill(connection, name)
-    found = _schema_version(engine, name)
-    if found != schema.SCHEMA_VERSION:
-        raise StoreError(
-            f"{name}: expected schema {schema.SCHEMA_VERSION}, found {found}. Use the vesicula that made it, "
-            "or move it away and import your files again"
-        )
+    bring_up_to_date(engine, name, partial(_schema_version, name=name), writable=writable)
 
 
 def _fill(connection: Connection, name: str) -> None:
@@ -99,12 +109,11 @@ def _fill(connection: Connection, name: str) -> None:
     connection.exec_driver_sql("ANALYZE")
 
 
-def _schema_version(engine: Engine, name: str) -> str | None:
-    with reading(engine) as connection:
-        if not inspect(connection).has_table("store_meta"):
-            return None
-        key = schema.store_meta.c.key == "schema_version"
-        value = connection.execute(select(schema.store_meta.c.value).where(key)).scalar_one_or_none()
+def _schema_version(connection: Connection, name: str) -> str | None:
+    if not inspect(connection).has_table("store_meta"):
+        return None
+    key = schema.store_meta.c.key == "schema_version"
+    value = connection.execute(select(schema.store_meta.c.value).where(key)).scalar_one_or_none()
     if value is None:
         raise StoreError(
             f"{name}: the database holds a table store_meta that is not ours. Give the store one of its own"
@@ -165,10 +174,9 @@ class Store:
         """List the sources, in the order of their first import."""
         column = schema.source.c
         with self._at(as_of) as (connection, revision, _last):
-            rows = connection.execute(
-                select(schema.source)
-                .where(column.revision <= revision.revision)
-                .order_by(column.revision, column.source)
+            statement = select(schema.source).where(column.revision <= revision.revision)
+            rows = tables.current_rows(
+                connection, statement.order_by(column.revision, column.source), "source", revision.revision
             )
             return tuple(
                 Source(
@@ -230,10 +238,15 @@ class Store:
         with self._at(as_of) as (connection, revision, last_claim):
             number = revision.revision
             matches = match_names(connection, question, number)
-            found = claim_numbers(connection, question, matches, last_claim=last_claim, as_of=number)
-            truncated = question.limit is not None and len(found) > question.limit
-            kept = found[: question.limit] if question.limit is not None else found
-            claims = tables.load_claims(connection, kept, number)
+            bound = question.limit if question.limit is not None else MOST_CLAIMS
+            bounded = replace(question, limit=bound)
+            found = claim_numbers(connection, bounded, matches, last_claim=last_claim, as_of=number)
+            if len(found) > bound and question.limit is None:
+                raise StoreError(
+                    f"{self.name}: more than {MOST_CLAIMS} claims answer this. Narrow the question, set a limit, or "
+                    "read them one after the other with Store.stream"
+                )
+            claims = tables.load_claims(connection, found[:bound], number)
         return Answer(
             version=revision.version,
             as_of=number,
@@ -241,10 +254,94 @@ class Store:
             claims=claims,
             matched=tuple((match.role, match.texts[:SHOWN]) for match in matches if match.texts),
             unmatched=tuple(match.in_words() for match in matches if not match.texts),
-            truncated=truncated,
+            truncated=len(found) > bound,
         )
 
-    def add(self, content: Content, *, author: str | None = None, revise: bool = False) -> Revision:
+    def count(self, question: Question, as_of: int | str | None = None) -> int:
+        """Count the claims that answer a question, up to one more than its limit; see :meth:`query`."""
+        with self._at(as_of) as (connection, revision, last_claim):
+            number = revision.revision
+            matches = match_names(connection, question, number)
+            return len(claim_numbers(connection, question, matches, last_claim=last_claim, as_of=number))
+
+    def stream(self, question: Question, as_of: int | str | None = None) -> Iterator[Claim]:
+        """Yield the claims that answer a question one by one, as of one version, however many there are.
+
+        Parameters
+        ----------
+        question : Question
+            As in :meth:`query`.
+        as_of : int or str, optional
+            A past revision, by number or version.
+
+        Yields
+        ------
+        Claim
+            In the order of their import; a block of them at a time is in memory.
+
+        Raises
+        ------
+        StoreError
+            If there is no such revision, or the store cannot be read.
+        """
+        with self._at(as_of) as (connection, revision, last_claim):
+            number = revision.revision
+            matches = match_names(connection, question, number)
+            found = claim_numbers(connection, question, matches, last_claim=last_claim, as_of=number)
+            for start in range(0, len(found[: question.limit]), STREAMED):
+                stop = start + STREAMED if question.limit is None else min(start + STREAMED, question.limit)
+                yield from tables.load_claims(connection, found[start:stop], number)
+
+    def claims_near(
+        self, *, molecule: str | None = None, condition: str | None = None, as_of: int | str | None = None
+    ) -> Neighbourhood:
+        """Find the claims around a molecule, a condition or both, with those that can contradict them.
+
+        Parameters
+        ----------
+        molecule : str, optional
+            Name or identifier of a cargo, target or pathway.
+        condition : str, optional
+            Name or identifier of a condition; with a molecule, both must stand in the claim.
+        as_of : int or str, optional
+            A past revision, by number or version.
+
+        Returns
+        -------
+        Neighbourhood
+            All that a mechanism graph around them needs.
+
+        Raises
+        ------
+        StoreError
+            If nothing is asked for, more than :data:`vesicula.evidence.near.MOST_NEAR` claims are found, there is no
+            such revision, or the store cannot be read.
+        """
+        with self._at(as_of) as (connection, revision, last_claim):
+            number = revision.revision
+            asked, others, unmatched, left_out = near_numbers(
+                connection, molecule, condition, last_claim=last_claim, as_of=number
+            )
+            claims = tables.load_claims(connection, sorted((*asked, *others)), number)
+            among = set(asked)
+            ids = tuple(c.record_id for c, n in zip(claims, sorted((*asked, *others)), strict=True) if n in among)
+        return Neighbourhood(
+            version=revision.version,
+            as_of=number,
+            claims=claims,
+            asked=ids,
+            unmatched=tuple(unmatched),
+            not_compared=tuple(left_out),
+        )
+
+    def add(
+        self,
+        content: Content,
+        *,
+        author: str | None = None,
+        revise: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Revision:
         """Add checked content as one revision: all of it, or nothing.
 
         Parameters
@@ -255,6 +352,8 @@ class Store:
             By default the user's name on this machine.
         revise : bool
             Whether claims whose record_id the same source already has are replaced (their old form stays in the past).
+        progress : callable, optional
+            Told, now and then, how many claims of how many are written.
 
         Returns
         -------
@@ -272,11 +371,108 @@ class Store:
         with writing(self._engine) as connection:
             retire = _check_against_store(connection, content, revise=revise)
             fresh = _without_known(connection, content)
-            number = write_revision(connection, fresh, author=author or _user(), retire=retire)
-            row = connection.execute(
-                select(schema.revision).where(schema.revision.c.revision == number)
-            ).one()
-        return _revision(row)
+            number = write_revision(
+                connection, fresh, author=author or _user(), retire=retire, progress=progress
+            )
+            return _revision_of(connection, number)
+
+    def correct(
+        self,
+        record_id: str,
+        changes: dict[str, str],
+        *,
+        note: str,
+        author: str | None = None,
+        packaged: bool = False,
+    ) -> Revision:
+        """Correct a claim in this store, packaged or not; its old form stays in the past versions.
+
+        Parameters
+        ----------
+        record_id : str
+            The claim.
+        changes : dict of str to str
+            Column (of :data:`vesicula.evidence.model.CLAIM_COLUMNS`; not its id, its source or its references) to text.
+        note : str
+            Why. It is shown with the claim, as "corrected by AUTHOR: NOTE".
+        author : str, optional
+            By default the user's name on this machine.
+        packaged : bool
+            Must be said where the claim is of a packaged source: others do not have the correction.
+
+        Returns
+        -------
+        Revision
+            Its note says what was changed from what to what.
+
+        Raises
+        ------
+        StoreError
+            If there is no such claim, a text is not allowed, nothing would change, or there is no note.
+        """
+        self._require_writable()
+        with writing(self._engine) as connection:
+            number = curate.correct(
+                connection, record_id, changes, note=note, author=author or _user(), packaged=packaged
+            )
+            return _revision_of(connection, number)
+
+    def resolve_doubt(
+        self, table: str, row: str, text: str | None = None, *, note: str, author: str | None = None
+    ) -> Revision:
+        """Settle a doubt: it is shown from now on as "resolved by AUTHOR: NOTE", and as it was in past versions.
+
+        Parameters
+        ----------
+        table, row : str
+            As :attr:`vesicula.evidence.model.Doubt.table` and ``row`` give them.
+        text : str, optional
+            Its text or the beginning of it; needed where several doubts about the row are open.
+        note : str
+            How it was settled.
+        author : str, optional
+            By default the user's name on this machine.
+
+        Returns
+        -------
+        Revision
+            The one that settles it.
+
+        Raises
+        ------
+        StoreError
+            If no open doubt, or several, are meant, or there is no note.
+        """
+        self._require_writable()
+        with writing(self._engine) as connection:
+            number = curate.resolve_doubt(
+                connection,
+                table,
+                row,
+                text,
+                note=note,
+                author=author or _user(),
+                as_of=last_numbers(connection).revision,
+            )
+            return _revision_of(connection, number)
+
+    def update_packaged(self) -> tuple[Revision, ...]:
+        """Bring the packaged tables of this vesicula into the store: rows that are new, changed or withdrawn.
+
+        Returns
+        -------
+        tuple of Revision
+            One for each content that differs; none where the store has them already. Past versions answer as before.
+
+        Raises
+        ------
+        StoreError
+            If the store holds newer tables, or a new row's id is taken by a lab's claim.
+        """
+        self._require_writable()
+        with writing(self._engine) as connection:
+            numbers = update_packaged(connection, packaged_contents())
+            return tuple(_revision_of(connection, number) for number in numbers)
 
     def unidentified(self, revision: int | None = None) -> tuple[Mention, ...]:
         """List the names that stand for nothing known or for several things, with the reason."""
@@ -322,6 +518,12 @@ def _user() -> str:
     except (OSError, KeyError):
         # No name for the user's number, as in some containers.
         return "unknown"
+
+
+def _revision_of(connection: Connection, number: int) -> Revision:
+    return _revision(
+        connection.execute(select(schema.revision).where(schema.revision.c.revision == number)).one()
+    )
 
 
 def _revision(row: object) -> Revision:

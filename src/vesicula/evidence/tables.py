@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import groupby
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, exists, select
+from sqlalchemy import Connection, Row, Select, Table, and_, exists, func, select
 
 from vesicula.evidence import schema
 from vesicula.evidence.errors import StoreError
@@ -85,13 +86,16 @@ def _load_block(connection: Connection, block: list[int], as_of: int) -> list[Cl
             .order_by(schema.mention.c.claim_id, schema.term.c.role, schema.mention.c.position)
         )
     )
-    doubts = _by_claim(
-        connection.execute(
-            select(schema.doubt)
-            .where(schema.doubt.c.claim_id.in_(block), schema.doubt.c.revision <= as_of)
-            .order_by(schema.doubt.c.doubt_id)
+    doubts = _by_claim(connection.execute(doubts_as_of(as_of).where(schema.doubt.c.claim_id.in_(block))))
+    corrected = {
+        row.claim_id: f"corrected by {row.author}: {row.note}"
+        for row in connection.execute(
+            select(schema.successor).where(
+                schema.successor.c.claim_id.in_(block), schema.successor.c.kind == "correction"
+            )
         )
-    )
+    }
+    later = row_versions(connection, "reference", as_of)
     return [
         Claim(
             **{name: getattr(claims[number], name) for name in CLAIM_COLUMNS},
@@ -102,9 +106,10 @@ def _load_block(connection: Connection, block: list[int], as_of: int) -> list[Cl
             directions=tuple(
                 Direction(molecule=r.molecule, change=r.change) for r in directions.get(number, [])
             ),
-            references=tuple(_reference(r) for r in references.get(number, [])),
+            references=tuple(_reference(_latest(r, later)) for r in references.get(number, [])),
             doubts=tuple(_doubt(r) for r in doubts.get(number, [])),
             mentions=tuple(_mention(r, as_of) for r in mentions.get(number, [])),
+            corrected=corrected.get(number, ""),
         )
         for number in block
     ]
@@ -118,7 +123,71 @@ def _children(connection: Connection, table: Table, block: list[int]) -> dict[in
     )
 
 
-def _reference(row: Row[Any]) -> Reference:
+def row_versions(connection: Connection, kind: str, as_of: int) -> dict[str, dict[str, Any] | None]:
+    """Return the later forms of rows that are no claims: key (a JSON list) to columns, or None where withdrawn.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+        A reading one.
+    kind : str
+        Name of the rows' table.
+    as_of : int
+        Revision.
+
+    Returns
+    -------
+    dict
+        Empty where no release of the packaged tables has changed any.
+    """
+    column = schema.row_version.c
+    rows = connection.execute(
+        select(column.key, column.revision, column.row)
+        .where(column.kind == kind, column.revision <= as_of)
+        .order_by(column.revision)
+    )
+    return {key: {**json.loads(row), "revision": revision} if row else None for key, revision, row in rows}
+
+
+def row_key(kind: str, row: Any) -> str:  # noqa: ANN401 - a row of whatever table
+    """Return the key of a row in `row_version`: its primary key, as JSON."""
+    names = schema.metadata.tables[kind].primary_key.columns.keys()
+    return json.dumps([getattr(row, name) for name in names])
+
+
+def _latest(row: Row[Any], later: dict[str, dict[str, Any] | None]) -> Any:  # noqa: ANN401 - with a row's attributes
+    # A claim goes on citing a reference that the list has withdrawn.
+    changes = later.get(json.dumps([row.source, row.number])) if later else None
+    return SimpleNamespace(**{**row._mapping, **changes}) if changes else row
+
+
+def current_rows(connection: Connection, statement: Select[Any], kind: str, as_of: int) -> Iterator[Any]:
+    """Yield the rows of a statement over one table in their form as of a revision, without those withdrawn."""
+    later = row_versions(connection, kind, as_of)
+    for row in connection.execute(statement):
+        key = row_key(kind, row) if later else ""
+        changes = later.get(key, {})
+        if changes:
+            yield SimpleNamespace(**{**row._mapping, **changes})
+        elif changes is not None:
+            yield row
+
+
+def doubts_as_of(as_of: int) -> Select[Any]:
+    """Return the statement for the doubts of a revision, with how they were settled by then, in their order."""
+    doubt, settled = schema.doubt.c, schema.resolution.c
+    joined = schema.doubt.outerjoin(
+        schema.resolution, and_(settled.doubt_id == doubt.doubt_id, settled.revision <= as_of)
+    )
+    return (
+        select(schema.doubt, settled.author.label("resolver"), settled.note.label("settled"))
+        .select_from(joined)
+        .where(doubt.revision <= as_of)
+        .order_by(doubt.doubt_id)
+    )
+
+
+def _reference(row: Any) -> Reference:  # noqa: ANN401 - a row, or its later form
     return Reference(
         source=row.source,
         number=row.number,
@@ -132,7 +201,8 @@ def _reference(row: Row[Any]) -> Reference:
 
 
 def _doubt(row: Row[Any]) -> Doubt:
-    return Doubt(table=row.table_id, row=row.row_id, kind=row.kind, text=row.text)
+    resolved = "" if row.resolver is None else f"resolved by {row.resolver}: {row.settled}"
+    return Doubt(table=row.table_id, row=row.row_id, kind=row.kind, text=row.text, resolved=resolved)
 
 
 def _mention(row: Row[Any], as_of: int) -> Mention:
@@ -155,17 +225,12 @@ def load_doubts(connection: Connection, as_of: int) -> tuple[Doubt, ...]:
     retired = exists().where(
         schema.retirement.c.claim_id == doubt.claim_id, schema.retirement.c.revision <= as_of
     )
-    rows = connection.execute(
-        select(schema.doubt).where(doubt.revision <= as_of, ~retired).order_by(doubt.doubt_id)
-    )
+    rows = connection.execute(doubts_as_of(as_of).where(~retired))
     return tuple(_doubt(row) for row in rows)
 
 
 def _row_doubts(connection: Connection, as_of: int) -> dict[tuple[str, int], tuple[Doubt, ...]]:
-    doubt = schema.doubt.c
-    rows = connection.execute(
-        select(schema.doubt).where(doubt.claim_id.is_(None), doubt.revision <= as_of).order_by(doubt.doubt_id)
-    )
+    rows = connection.execute(doubts_as_of(as_of).where(schema.doubt.c.claim_id.is_(None)))
     found: dict[tuple[str, int], tuple[Doubt, ...]] = {}
     for row in rows:
         key = (row.table_id, row.position)
@@ -177,15 +242,15 @@ def load_trials(connection: Connection, as_of: int, table: str | None = None) ->
     """List trials as each source reports them, of all sources or of one table, in the order of the sources."""
     trial = schema.trial.c
     statement = select(schema.trial).where(trial.revision <= as_of).order_by(trial.revision, trial.position)
-    if table is not None:
-        statement = statement.where((trial.table_id == table) | (trial.part == table))
     doubts = _row_doubts(connection, as_of)
     return tuple(
-        _trial(row, doubts.get((row.table_id, row.position), ())) for row in connection.execute(statement)
+        _trial(row, doubts.get((row.table_id, row.position), ()))
+        for row in current_rows(connection, statement, "trial", as_of)
+        if table is None or table in {row.table_id, row.part}
     )
 
 
-def _trial(row: Row[Any], doubts: tuple[Doubt, ...]) -> Trial:
+def _trial(row: Any, doubts: tuple[Doubt, ...]) -> Trial:  # noqa: ANN401 - a row, or its later form
     return Trial(
         nct_id=row.nct_id,
         source=row.source,
@@ -215,11 +280,7 @@ def _trial(row: Row[Any], doubts: tuple[Doubt, ...]) -> Trial:
 
 def _source_rows(connection: Connection, as_of: int, table: str) -> tuple[SourceRow, ...]:
     column = schema.source_row.c
-    statement = (
-        select(schema.source_row)
-        .where((column.table_id == table) | (column.part == table), column.revision <= as_of)
-        .order_by(column.position)
-    )
+    statement = select(schema.source_row).where(column.revision <= as_of).order_by(column.position)
     doubts = _row_doubts(connection, as_of)
     return tuple(
         SourceRow(
@@ -230,7 +291,8 @@ def _source_rows(connection: Connection, as_of: int, table: str) -> tuple[Source
             printed=json.loads(row.printed),
             doubts=doubts.get((row.table_id, row.position), ()),
         )
-        for row in connection.execute(statement)
+        for row in current_rows(connection, statement, "source_row", as_of)
+        if table in {row.table_id, row.part}
     )
 
 
@@ -241,7 +303,8 @@ def load_references(connection: Connection, as_of: int, table: str | None = None
     if table is not None:
         statement = statement.where(reference.table_id == table)
     order = (reference.revision, reference.table_id, reference.position)
-    return tuple(_reference(row) for row in connection.execute(statement.order_by(*order)))
+    rows = current_rows(connection, statement.order_by(*order), "reference", as_of)
+    return tuple(_reference(row) for row in rows)
 
 
 def _claim_groups(connection: Connection, as_of: int, table: str) -> tuple[TableGroup, ...]:
@@ -251,8 +314,9 @@ def _claim_groups(connection: Connection, as_of: int, table: str) -> tuple[Table
     )
     numbers = connection.execute(
         select(claim.claim_id)
+        .outerjoin(schema.successor, schema.successor.c.claim_id == claim.claim_id)
         .where((claim.table_id == table) | (claim.part == table), claim.revision <= as_of, ~retired)
-        .order_by(claim.claim_id)
+        .order_by(func.coalesce(schema.successor.c.place, claim.claim_id))
     ).scalars()
     claims = load_claims(connection, list(numbers), as_of)
     return tuple(
@@ -263,9 +327,8 @@ def _claim_groups(connection: Connection, as_of: int, table: str) -> tuple[Table
 def list_tables(connection: Connection, as_of: int) -> tuple[TableEntry, ...]:
     """List the tables that can be given back."""
     column = schema.source_table.c
-    rows = connection.execute(
-        select(schema.source_table).where(column.revision <= as_of).order_by(column.position)
-    )
+    statement = select(schema.source_table).where(column.revision <= as_of).order_by(column.position)
+    rows = current_rows(connection, statement, "source_table", as_of)
     return tuple(TableEntry(table=r.table_id, source=r.source, title=r.title, kind=r.kind) for r in rows)
 
 
@@ -315,9 +378,8 @@ def load_table(connection: Connection, as_of: int, version: str, name: str) -> T
         If there is no such table.
     """
     entry = find_table(connection, as_of, name)
-    columns = connection.execute(
-        select(schema.source_table.c.columns).where(schema.source_table.c.table_id == entry.table)
-    ).scalar_one()
+    listed = select(schema.source_table).where(schema.source_table.c.table_id == entry.table)
+    columns = next(current_rows(connection, listed, "source_table", as_of)).columns
     groups: tuple[TableGroup, ...]
     if entry.kind == "claims":
         groups = _claim_groups(connection, as_of, entry.table)

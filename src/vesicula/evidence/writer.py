@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -13,12 +13,16 @@ from typing import Any
 from sqlalchemy import Column, Connection, Table, func, insert, select, update
 
 from vesicula.evidence import schema
-from vesicula.evidence.content import Content, DraftClaim, DraftRow
+from vesicula.evidence.content import Content, DraftClaim, DraftRow, DraftTable
 from vesicula.evidence.fold import fold
 from vesicula.evidence.identify import available, identify
 from vesicula.evidence.model import Source
 
 CHUNK = 2000
+
+# PostgreSQL: the words are already folded and separated by spaces, no language's rules may touch them again.
+CLAIM_WORDS = "CREATE INDEX claim_words ON claim USING gin (array_to_tsvector(string_to_array(search_text, ' ')))"
+
 TRIAL_COLUMNS = (
     "nct_id",
     "title",
@@ -41,7 +45,7 @@ TRIAL_COLUMNS = (
 
 
 @dataclass(slots=True, kw_only=True)
-class _Numbers:
+class Numbers:
     """The last numbers in use, counted up while writing (the writers' lock keeps others away)."""
 
     revision: int
@@ -59,8 +63,20 @@ def chunks(rows: Iterable[dict[str, Any]], size: int = CHUNK) -> Iterator[list[d
 
 
 def _insert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    """Insert rows that all have the same keys. The statement is the driver's own, much faster than rows by name."""
     for block in chunks(rows):
-        connection.execute(insert(table), block)
+        names = list(block[0])
+        columns = ", ".join(f'"{name}"' for name in names)
+        values = [tuple(row[name] for name in names) for row in block]
+        if connection.dialect.name == "postgresql":
+            driver: Any = connection.connection.driver_connection
+            with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN") as copy:
+                for row in values:
+                    copy.write_row(row)
+        else:
+            marks = ", ".join("?" * len(names))
+            # Names are those of our schema.
+            connection.exec_driver_sql(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", values)  # noqa: S608
 
 
 def write_revision(
@@ -70,6 +86,7 @@ def write_revision(
     author: str,
     retire: Sequence[int] = (),
     identify_names: bool = True,
+    progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Add a revision.
 
@@ -85,13 +102,15 @@ def write_revision(
         Claims that it replaces.
     identify_names : bool
         Whether to look up identifiers of names that are new to the store.
+    progress : callable, optional
+        Told, now and then, how many claims of how many are written.
 
     Returns
     -------
     int
         Its number.
     """
-    numbers = _last_numbers(connection)
+    numbers = last_numbers(connection)
     number = numbers.revision + 1
     last_claim = numbers.claim + len(content.claims)
     connection.execute(
@@ -105,16 +124,37 @@ def write_revision(
     _insert(connection, schema.trial, (_trial_row(r, number) for r in content.rows if r.trial is not None))
     _insert(connection, schema.source_row, (_other_row(r, number) for r in content.rows if r.trial is None))
     _insert(connection, schema.retirement, ({"claim_id": c, "revision": number} for c in retire))
-    _write_claims(connection, content.claims, numbers, number, identify_names=identify_names)
+    for done in _write_claims(connection, content.claims, numbers, number, identify_names=identify_names):
+        if progress is not None:
+            progress(done, len(content.claims))
     _insert(connection, schema.doubt, _row_doubts(content.rows, numbers, number))
     return number
 
 
-def _last_numbers(connection: Connection) -> _Numbers:
+def row_values(content: Content, kind: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a content for a table of the store that is not of claims, without their revision."""
+    rows: Iterable[dict[str, Any]]
+    if kind == "source":
+        rows = map(_fields, content.sources)
+    elif kind == "source_table":
+        rows = (_table_row(t, 0, 0) for t in content.tables)
+    elif kind == "reference":
+        rows = _reference_rows(content, 0)
+    elif kind == "trial":
+        rows = (_trial_row(r, 0) for r in content.rows if r.trial is not None)
+    else:
+        rows = (_other_row(r, 0) for r in content.rows if r.trial is None)
+    for row in rows:
+        yield {name: value for name, value in row.items() if name != "revision"}
+
+
+def last_numbers(connection: Connection) -> Numbers:
+    """Return the last numbers in use."""
+
     def highest(column: Column[int]) -> int:
         return int(connection.execute(select(func.coalesce(func.max(column), 0))).scalar_one())
 
-    return _Numbers(
+    return Numbers(
         revision=highest(schema.revision.c.revision),
         claim=highest(schema.claim.c.claim_id),
         term=highest(schema.term.c.term_id),
@@ -151,15 +191,19 @@ def _fields(source: Source) -> dict[str, Any]:
 def _table_rows(connection: Connection, content: Content, revision: int) -> Iterator[dict[str, Any]]:
     first = int(connection.execute(select(func.count()).select_from(schema.source_table)).scalar_one())
     for position, table in enumerate(content.tables, start=first + 1):
-        yield {
-            "table_id": table.entry.table,
-            "revision": revision,
-            "position": position,
-            "source": table.entry.source,
-            "title": table.entry.title,
-            "kind": table.entry.kind,
-            "columns": json.dumps(table.columns, ensure_ascii=False),
-        }
+        yield _table_row(table, position, revision)
+
+
+def _table_row(table: DraftTable, position: int, revision: int) -> dict[str, Any]:
+    return {
+        "table_id": table.entry.table,
+        "revision": revision,
+        "position": position,
+        "source": table.entry.source,
+        "title": table.entry.title,
+        "kind": table.entry.kind,
+        "columns": json.dumps(table.columns, ensure_ascii=False),
+    }
 
 
 def _reference_rows(content: Content, revision: int) -> Iterator[dict[str, Any]]:
@@ -203,7 +247,7 @@ def _other_row(row: DraftRow, revision: int) -> dict[str, Any]:
     }
 
 
-def _row_doubts(rows: Sequence[DraftRow], numbers: _Numbers, revision: int) -> Iterator[dict[str, Any]]:
+def _row_doubts(rows: Sequence[DraftRow], numbers: Numbers, revision: int) -> Iterator[dict[str, Any]]:
     for row in rows:
         for kind, text in row.doubts:
             numbers.doubt += 1
@@ -222,11 +266,12 @@ def _row_doubts(rows: Sequence[DraftRow], numbers: _Numbers, revision: int) -> I
 def _write_claims(
     connection: Connection,
     claims: Sequence[DraftClaim],
-    numbers: _Numbers,
+    numbers: Numbers,
     revision: int,
     *,
     identify_names: bool,
-) -> None:
+) -> Iterator[int]:
+    """Write claims block by block; yield how many are written."""
     for start in range(0, len(claims), CHUNK):
         block = claims[start : start + CHUNK]
         numbered = list(enumerate(block, start=numbers.claim + 1))
@@ -262,6 +307,7 @@ def _write_claims(
         )
         _insert(connection, schema.doubt, _claim_doubts(numbered, numbers, revision))
         index_text(connection, [(n, c.search_text) for n, c in numbered])
+        yield start + len(block)
 
 
 def _claim_row(number: int, claim: DraftClaim, revision: int) -> dict[str, Any]:
@@ -278,7 +324,7 @@ def _claim_row(number: int, claim: DraftClaim, revision: int) -> dict[str, Any]:
 
 
 def _claim_doubts(
-    numbered: Sequence[tuple[int, DraftClaim]], numbers: _Numbers, revision: int
+    numbered: Sequence[tuple[int, DraftClaim]], numbers: Numbers, revision: int
 ) -> Iterator[dict[str, Any]]:
     for number, claim in numbered:
         for kind, text in claim.doubts:
@@ -298,7 +344,7 @@ def _claim_doubts(
 def _number_terms(
     connection: Connection,
     mentions: Sequence[tuple[int, str, int, str]],
-    numbers: _Numbers,
+    numbers: Numbers,
     revision: int,
     *,
     identify_names: bool,
@@ -388,8 +434,5 @@ def create_tables(connection: Connection) -> None:
             "CREATE VIRTUAL TABLE claim_fts USING fts5(search_text, content='', tokenize='unicode61')"
         )
     else:
-        # The words are already folded and separated by spaces: no language's rules may touch them again.
-        connection.exec_driver_sql(
-            "CREATE INDEX claim_words ON claim USING gin (array_to_tsvector(string_to_array(search_text, ' ')))"
-        )
+        connection.exec_driver_sql(CLAIM_WORDS)
     connection.execute(insert(schema.store_meta).values(key="schema_version", value=schema.SCHEMA_VERSION))

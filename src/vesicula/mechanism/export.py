@@ -12,7 +12,17 @@ from xml.sax.saxutils import escape, quoteattr
 
 from vesicula.core.errors import DossierError
 from vesicula.evidence.model import Reference
-from vesicula.mechanism.model import STATED, Contradiction, Edge, Graph, Node
+from vesicula.mechanism.model import (
+    CLAIMS,
+    NO_EFFECT,
+    STATED,
+    Contradiction,
+    Edge,
+    Graph,
+    Node,
+    counted,
+    quality,
+)
 from vesicula.mechanism.paths import Path_
 
 NODE_COLUMNS = ("id", "category", "name", "synonym", "xref", "identified_as", "status", "note", "store_version")
@@ -33,6 +43,8 @@ EDGE_COLUMNS = (
     "doubts",
     "contradicted_by",
     "origin",
+    "detail",
+    "quality",
     "store_version",
 )
 CATEGORIES = {"MIMAT": "biolink:MicroRNA", "DOID:": "biolink:Disease", "MONDO:": "biolink:Disease"}
@@ -41,10 +53,18 @@ CATEGORIES = {"MIMAT": "biolink:MicroRNA", "DOID:": "biolink:Disease", "MONDO:":
 PREDICATES = {
     "target": "vesicula:listed_as_acting_on",
     "pathway": "vesicula:listed_as_acting_through",
+    "process": "vesicula:listed_as_acting_through",
     "outcome": "vesicula:listed_with_outcome",
     "condition": "vesicula:outcome_in",
 }
 """By kind of the object. None is Biolink's: the claims list molecules beside each other and state no regulation."""
+
+TABLE_PREDICATES = {"target": "vesicula:reported_to_target"}
+"""Of edges from tables; those to a pathway or process are memberships."""
+
+MEMBER_OF = "vesicula:member_of"
+CURATED = ("reactome", "mirtarbase")
+"""Tables made by hand; how the rows of the others were made is not said with each row."""
 
 FORMULA = ("=", "+", "-", "@")
 SPACES = re.compile(r"[\t\r\n\v\f\x85\u2028\u2029]+")
@@ -56,9 +76,10 @@ def selection(graph: Graph, found: Iterable[Path_]) -> Graph:
     """Return the part of a graph that paths go through; its edges keep all their claims."""
     chosen = tuple(found)
     nodes = {node.node_id for path in chosen for node in path.nodes}
-    edges = {edge.edge_id for path in chosen for edge in path.edges}
+    edges = {edge.edge_id for path in chosen for edge in (*path.edges, *path.tables)}
     kept = tuple(edge for edge in graph.edges if edge.edge_id in edges)
     records = {record for edge in kept for record in edge.records}
+    records |= {record.record_id for path in chosen for record in path.records}
     return replace(
         graph,
         nodes=tuple(node for node in graph.nodes if node.node_id in nodes),
@@ -66,6 +87,7 @@ def selection(graph: Graph, found: Iterable[Path_]) -> Graph:
         records=tuple(record for record in graph.records if record.record_id in records),
         contradictions=tuple(c for c in graph.contradictions if c.subject in nodes and c.object in nodes),
         left_out=(),
+        additions=tuple(a for a in graph.additions if a.record_id in records and set(a.edge_ids) & edges),
     )
 
 
@@ -100,10 +122,10 @@ def edge_row(edge: Edge, kinds: dict[str, str], version: str) -> dict[str, str]:
     values = (
         edge.edge_id,
         edge.subject,
-        PREDICATES[kinds[edge.object]],
+        _predicate(edge, kinds[edge.object]),
         edge.object,
         "knowledge_assertion" if edge.pairing == STATED else "not_provided",
-        "manual_agent",
+        "manual_agent" if edge.origin in {CLAIMS, *CURATED} else "not_provided",
         edge.subject_direction,
         edge.direction,
         edge.pairing,
@@ -114,9 +136,15 @@ def edge_row(edge: Edge, kinds: dict[str, str], version: str) -> dict[str, str]:
         _listed(f"{doubt.row} {doubt.kind}: {doubt.text}" for doubt in edge.doubts),
         _listed(edge.contradicted_by),
         edge.origin,
+        edge.detail,
+        quality(edge),
         version,
     )
     return dict(zip(EDGE_COLUMNS, values, strict=True))
+
+
+def _predicate(edge: Edge, kind: str) -> str:
+    return PREDICATES[kind] if edge.origin == CLAIMS else TABLE_PREDICATES.get(kind, MEMBER_OF)
 
 
 def _publication(reference: Reference) -> list[str]:
@@ -192,11 +220,19 @@ def as_json(graph: Graph, found: Sequence[Path_]) -> str:
     """Return paths as JSON, each with its edges and their claims, after the store's version."""
     answer = {
         "version": graph.version,
-        "paths": [asdict(path) for path in found],
+        "paths": [_path_in_full(path) for path in found],
         "contradictions": [asdict(conflict) for conflict in _conflicts(graph, found)],
         "left_out": [asdict(left) for left in graph.left_out],
     }
     return json.dumps(answer, ensure_ascii=False, indent=2)
+
+
+def _path_in_full(path: Path_) -> dict[str, object]:
+    parts = asdict(path)
+    for name, edges in (("edges", path.edges), ("tables", path.tables)):
+        for part, edge in zip(parts[name], edges, strict=True):
+            part["quality"] = quality(edge)
+    return parts
 
 
 def _conflicts(graph: Graph, found: Sequence[Path_]) -> list[Contradiction]:
@@ -205,11 +241,19 @@ def _conflicts(graph: Graph, found: Sequence[Path_]) -> list[Contradiction]:
 
 
 def as_text(graph: Graph, found: Sequence[Path_]) -> str:
-    """Return paths for reading, the best supported first, with the references of their claims."""
+    """Return paths for reading, the best supported first, with the references of their claims.
+
+    What tables infer stands apart, after what the claims state.
+    """
     lines = []
     for number, path in enumerate(found, start=1):
+        if path.inferred and (number == 1 or not found[number - 2].inferred):
+            lines += ["", "Inferred from tables; no claim states these:"]
         lines.append(f"{number}. {path.sentence}")
-        references = dict.fromkeys(c for record in path.records for c in record.references)
+        lines += _table_lines(path)
+        # What is inferred from a claim has its number; the claim's references stand with what it states.
+        records = () if path.inferred else path.records
+        references = dict.fromkeys(c for record in records for c in record.references)
         lines += [f"     [{r.source} {r.number}] {r.citation}" for r in references]
     labels = {node.node_id: node.label for node in graph.nodes}
     for conflict in _conflicts(graph, found):
@@ -222,8 +266,18 @@ def as_text(graph: Graph, found: Sequence[Path_]) -> str:
         ]
         pair = f"{labels[conflict.subject]}, {labels[conflict.object]}"
         lines.append(f"CONFLICT of {conflict.kind}: {pair}: {' against '.join(sides)}")
-    count = f"{len(found)} path{'' if len(found) == 1 else 's'}"
+    inferred = sum(path.inferred for path in found)
+    count = counted(len(found) - inferred, "path") + (f" and {inferred} inferred" if inferred else "")
     return "\n".join([*lines, "", f"{count}. Store version {graph.version}."]).strip()
+
+
+def _table_lines(path: Path_) -> list[str]:
+    labels = {node.node_id: node.label for node in path.nodes}
+    said = {False: "TABLE AGREES", True: "TABLE DISPUTES"}
+    return [
+        f"     {said[e.direction == NO_EFFECT]}: {labels[e.subject]} -> {labels[e.object]}: {quality(e)}"
+        for e in path.tables
+    ]
 
 
 def write_tsv(graph: Graph, folder: Path) -> tuple[Path, Path]:

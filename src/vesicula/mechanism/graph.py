@@ -1,8 +1,9 @@
-"""The mechanism graph of the claims: cargo -> target -> pathway -> outcome -> condition, each edge with its rows.
+"""The mechanism graph of the claims: cargo -> target -> pathway -> process -> outcome -> condition, with their rows.
 
 A claim lists its cargos, targets and pathways in columns; that a cargo acts on the targets, and these through the
-pathways, is the reading of the tables' columns and no statement of the molecular order. Nothing is added to the
-claims here: edges from tables of targets and pathways (there are none yet) will name another ``Edge.origin``.
+pathways, is the reading of the tables' columns and no statement of the molecular order. What the column of pathways
+names by an identifier of GO's processes, and is no signalling pathway, is a process. Nothing is added to the claims
+here: edges from tables of targets and pathways come from :mod:`vesicula.mechanism.extend`.
 """
 
 from __future__ import annotations
@@ -17,21 +18,57 @@ from urllib.parse import quote
 from vesicula.evidence.model import Claim, Mention, Question
 from vesicula.evidence.store import Store
 from vesicula.mechanism.contradictions import find_contradictions, flag_edges
-from vesicula.mechanism.model import KINDS, NOT_STATED, STATED, Edge, Graph, LeftOut, Node, Record, change_of
+from vesicula.mechanism.model import (
+    MOLECULE_KINDS,
+    NOT_STATED,
+    STATED,
+    Edge,
+    Graph,
+    LeftOut,
+    Node,
+    Record,
+    change_of,
+)
+from vesicula.mechanism.tables import is_process
 
 MOST_CHAINS = 5000
 """A claim that lists more combinations than this is left out, and listed: its columns are no mechanism."""
 
-def load_graph(store: Store, *, as_of: int | str | None = None) -> Graph:
-    """Build the graph of all claims of a store; see :func:`build_graph`.
+MOST_FOR_WHOLE_GRAPH = 2000
+"""A graph of so many claims is built in about a second."""
+
+
+def load_graph(
+    store: Store, *, molecule: str | None = None, condition: str | None = None, as_of: int | str | None = None
+) -> Graph:
+    """Build the graph of a store's claims; see :func:`build_graph`.
+
+    Parameters
+    ----------
+    store : Store
+        An open one.
+    molecule, condition : str, optional
+        In a store of more than :data:`MOST_FOR_WHOLE_GRAPH` claims: only the claims around these, with those that can
+        contradict them. The paths through them are the same as in the whole graph; a step that other claims list
+        too may name fewer of those.
+    as_of : int or str, optional
+        A past revision, by number or version.
 
     Raises
     ------
     StoreError
-        If there is no such revision, or the store cannot be read.
+        If there is no such revision, the store cannot be read, or holds too many claims for one graph.
     """
-    answer = store.query(Question(), as_of=as_of)
-    return build_graph(answer.claims, version=answer.version)
+    if (molecule is None and condition is None) or is_small(store, as_of):
+        answer = store.query(Question(), as_of=as_of)
+        return build_graph(answer.claims, version=answer.version)
+    near = store.claims_near(molecule=molecule, condition=condition, as_of=as_of)
+    return replace(build_graph(near.claims, version=near.version), not_compared=near.not_compared)
+
+
+def is_small(store: Store, as_of: int | str | None = None) -> bool:
+    """Say whether a store's claims all go into one graph: at most :data:`MOST_FOR_WHOLE_GRAPH` of them."""
+    return store.count(Question(limit=MOST_FOR_WHOLE_GRAPH), as_of=as_of) <= MOST_FOR_WHOLE_GRAPH
 
 
 def build_graph(claims: Sequence[Claim], *, version: str) -> Graph:
@@ -53,7 +90,7 @@ def build_graph(claims: Sequence[Claim], *, version: str) -> Graph:
     records: list[Record] = []
     left_out: list[LeftOut] = []
     for claim in claims:
-        mentions = [[m for m in claim.mentions if m.role == kind] for kind in KINDS[:3]]
+        mentions = _layers(claim)
         reason = _reason_to_leave_out(claim, mentions)
         if reason:
             left_out.append(LeftOut(record_id=claim.record_id, reason=reason))
@@ -71,6 +108,17 @@ def build_graph(claims: Sequence[Claim], *, version: str) -> Graph:
     )
 
 
+def _layers(claim: Claim) -> list[list[Mention]]:
+    """Return the mentions by :data:`MOLECULE_KINDS`."""
+    layers: dict[str, list[Mention]] = {kind: [] for kind in MOLECULE_KINDS}
+    for mention in claim.mentions:
+        if mention.role == "pathway" and is_process(mention.identifiers, mention.label):
+            layers["process"].append(mention)
+        elif mention.role in layers:
+            layers[mention.role].append(mention)
+    return list(layers.values())
+
+
 def _reason_to_leave_out(claim: Claim, mentions: Sequence[Sequence[Mention]]) -> str:
     counts = [len(layer) for layer in mentions if layer]
     if not counts:
@@ -85,7 +133,7 @@ def _reason_to_leave_out(claim: Claim, mentions: Sequence[Sequence[Mention]]) ->
 def _record(claim: Claim, mentions: Sequence[Sequence[Mention]], nodes: dict[str, Node]) -> Record:
     layers = tuple(
         tuple(dict.fromkeys(_add_named(nodes, kind, mention) for mention in layer))
-        for kind, layer in zip(KINDS[:3], mentions, strict=True)
+        for kind, layer in zip(MOLECULE_KINDS, mentions, strict=True)
         if layer
     )
     conditions = [m for m in claim.mentions if m.role == "condition"] or [
@@ -100,7 +148,7 @@ def _record(claim: Claim, mentions: Sequence[Sequence[Mention]], nodes: dict[str
         _add(nodes, Node(node_id=outcome, kind="outcome", label=claim.effect_class, names=effect))
         ends.append((outcome, condition))
     changes, further = _changes(claim, mentions)
-    named = [*zip(KINDS[:3], mentions, strict=True), ("condition", conditions)]
+    named = [*zip(MOLECULE_KINDS, mentions, strict=True), ("condition", conditions)]
     printed = [(node_id(kind, mention), mention.text) for kind, layer in named for mention in layer]
     return Record(
         record_id=claim.record_id,
@@ -177,7 +225,7 @@ def _changes(
         said = molecules.get(direction.molecule) or Mention(role="molecule", position=0, text=direction.molecule)
         about = [
             node_id(kind, mention)
-            for kind, layer in zip(KINDS[:3], mentions, strict=True)
+            for kind, layer in zip(MOLECULE_KINDS, mentions, strict=True)
             for mention in layer
             if direction.molecule and _is_about(said, mention)
         ]
@@ -201,7 +249,7 @@ def _is_about(said: Mention, named: Mention) -> bool:
 def steps_of(record: Record) -> tuple[tuple[str, str, str], ...]:
     """Return the steps of a claim: subject, object, pairing."""
     steps = [
-        (subject, object_, STATED if len(before) == 1 else NOT_STATED)
+        (subject, object_, STATED if len(before) == 1 and not _same_column(subject, object_) else NOT_STATED)
         for before, after in pairwise(record.layers)
         for subject, object_ in product(before, after)
     ]
@@ -211,6 +259,11 @@ def steps_of(record: Record) -> tuple[tuple[str, str, str], ...]:
         steps += [(subject, outcome, pairing) for subject in last]
         steps.append((outcome, condition, STATED))
     return tuple(steps)
+
+
+def _same_column(subject: str, object_: str) -> bool:
+    # Pathways and processes stand in one column of the claims; the order between them is ours.
+    return subject.startswith("vesicula:pathway-") and object_.startswith("vesicula:process-")
 
 
 def _edges(records: Iterable[Record]) -> tuple[Edge, ...]:

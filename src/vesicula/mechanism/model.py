@@ -6,13 +6,19 @@ from dataclasses import dataclass
 
 from vesicula.evidence.model import Doubt, Reference
 
-KINDS = ("cargo", "target", "pathway", "outcome", "condition")
+KINDS = ("cargo", "target", "pathway", "process", "outcome", "condition")
+MOLECULE_KINDS = KINDS[:4]
+"""Layers that a claim's columns of cargos, targets and pathways become; GO's processes are a layer of their own."""
+
 STATED = "stated"
+NO_EFFECT = "no effect"
+"""Direction of an edge from a table whose rows all say that the microRNA does not act on the target."""
+
 NOT_STATED = "not stated"
 """Pairing of an edge whose claim lists several subjects and does not say which of them acts on which object."""
 
 CLAIMS = "claims"
-"""Origin of an edge that claims of the store make. Later tables of targets and pathways name themselves."""
+"""Origin of an edge that claims of the store make. Tables of targets and pathways name themselves."""
 
 SIGNS = {"up": 1, "activate": 1, "down": -1, "inhibit": -1}
 """Changes that have an opposite. Others (phosphorylated, unchanged) contradict nothing by themselves."""
@@ -56,7 +62,7 @@ class Record:
     Attributes
     ----------
     layers : tuple of tuple of str
-        Nodes of cargo, target and pathway, without the empty ones.
+        Nodes of cargo, target, pathway and process, without the empty ones.
     ends : tuple of (str, str)
         Outcome and condition nodes, pair by pair.
     printed : tuple of (str, str)
@@ -84,7 +90,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """A step that claims support.
+    """A step that claims support, or that a table of targets or pathways adds.
 
     Attributes
     ----------
@@ -95,11 +101,13 @@ class Edge:
     pairing : str
         :data:`STATED` or :data:`NOT_STATED`.
     records : tuple of str
-        Claims that support the edge.
+        Claims that support the edge; none of an edge from a table.
     contradicted_by : tuple of str
         Claims of the other side; see :class:`Contradiction`.
     origin : str
-        Where the edge comes from.
+        Where the edge comes from: :data:`CLAIMS`, or the table ("reactome", "go-bp-2021", "mirtarbase", ...).
+    detail : str
+        Of an edge from a table: what its row says.
     """
 
     edge_id: str
@@ -114,6 +122,7 @@ class Edge:
     references: tuple[Reference, ...]
     contradicted_by: tuple[str, ...] = ()
     origin: str = CLAIMS
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +166,26 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Addition:
+    """What tables say about the molecules of one claim.
+
+    Attributes
+    ----------
+    kind : str
+        "corroborated": the tables have a step between two things that the claim names. "disputed": their rows say that
+        there is none. "inferred": they lead to something that the claim does not name.
+    record_id : str
+        The claim.
+    edge_ids : tuple of str
+        Edges from tables. Of an inference all those to one pathway or process, or a single one to a target.
+    """
+
+    kind: str
+    record_id: str
+    edge_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
     """The graph, with the version of the store that it was built from."""
 
@@ -166,8 +195,41 @@ class Graph:
     records: tuple[Record, ...]
     contradictions: tuple[Contradiction, ...]
     left_out: tuple[LeftOut, ...]
+    additions: tuple[Addition, ...] = ()
+    not_compared: tuple[str, ...] = ()
 
 
 def change_of(record: Record, node: str) -> str:
     """Return what a claim reports to happen to a node; several changes stand beside each other with a slash."""
     return "/".join(dict.fromkeys(change for changed, change in record.changes if changed == node))
+
+
+def quality(edge: Edge) -> str:
+    """Return in words how good the rows of an edge are.
+
+    Of claims: how many; their study types; how many different publications stand behind them (by DOI, PubMed number
+    or citation: two reviews of one study are one); doubts, pairing, conflicts. Of a table: what its row says.
+    """
+    if edge.origin != CLAIMS:
+        return f"{edge.origin}: {edge.detail}"
+    sources = len({publication(reference) for reference in edge.references})
+    words = [
+        counted(len(edge.records), "claim"),
+        counted(sources, "publication") if sources else "no publication given",
+        " and ".join(edge.study_types) or "study type not stated",
+    ]
+    words += [] if edge.pairing == STATED else ["pairing not stated"]
+    words += [counted(len(edge.doubts), "doubt")] if edge.doubts else []
+    words += [f"contradicted by {counted(len(edge.contradicted_by), 'claim')}"] if edge.contradicted_by else []
+    return "; ".join(words)
+
+
+def publication(reference: Reference) -> str:
+    """Return what tells a publication from others: its DOI, else PubMed number, else its citation."""
+    known = reference.doi.casefold() or reference.pmid
+    return known or " ".join(reference.citation.casefold().split()) or f"{reference.source} {reference.number}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun in the right form."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
