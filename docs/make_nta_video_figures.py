@@ -102,7 +102,7 @@ def _density(share: np.ndarray, diameters: np.ndarray, edges: np.ndarray) -> np.
 def distributions() -> None:
     """Truth, raw histogram and ours for three populations, 2,000 tracks each."""
     panels = []
-    edges = np.exp(np.arange(np.log(30), np.log(400), 0.05))
+    edges = 100 * np.exp(0.06 * (np.arange(-20, 24) - 0.5))  # 80, 100 and 120 nm lie inside bins
     middle = np.log10(np.sqrt(edges[1:] * edges[:-1]))
     for i, name in enumerate(("mono100", "80+120 1:1", "ev115 gsd1.4")):
         o, rng = study.optics(0.75), np.random.default_rng([2026, i])
@@ -147,7 +147,8 @@ def coverage(found: Sequence[study.Cell], tracks: int) -> None:
             panel.line([(max(60, 100 * c.low), j), (100 * c.high, j)], BLUE, width=1.5)
             panel.dot(max(60, 100 * c.hits / c.n), j, BLUE)
         panel.ticks(x=[(v, str(v)) for v in (60, 70, 80, 92, 98)])
-        panel.text(left, top - 8, {"conc": "concentration"}.get(q, q), ' font-size="13"')
+        title = "concentration" if q == "conc" else q.upper() if q[1:].isdigit() else q
+        panel.text(left, top - 8, title, ' font-size="13"')
         panels.append(panel)
     n = min(c.n for c in found)
     panels[0].text(110, 18, f"Coverage of 95 % intervals, %, {tracks} tracks, at least {n} measurements a cell")
@@ -157,8 +158,8 @@ def coverage(found: Sequence[study.Cell], tracks: int) -> None:
 def distances(rows: Sequence[dict[str, str]], tracks: str) -> None:
     """Median distance to truth, ours against peers, log axis; bars span the quartiles."""
     names = list(study.POPULATIONS)
-    panel = Panel((110, 30, 520, 400), (float(np.log10(0.3)), float(np.log10(130))), (len(names) - 0.4, -0.6))
-    panel.ticks(x=[(float(np.log10(v)), str(v)) for v in (0.5, 1, 2, 5, 10, 20, 50, 100)])
+    panel = Panel((110, 30, 520, 400), (float(np.log10(0.3)), float(np.log10(200))), (len(names) - 0.4, -0.6))
+    panel.ticks(x=[(float(np.log10(v)), str(v)) for v in (0.5, 1, 2, 5, 10, 20, 50, 100, 200)])
     shown = zip(("msd", "msd_blur>=10", "cve>=10", "walker", "vesicula"), (VERMILLION, ORANGE, PURPLE, SKY, BLUE), strict=True)  # fmt: skip  # noqa: E501
     for k, (peer, colour) in enumerate(shown):
         for j, name in enumerate(names):

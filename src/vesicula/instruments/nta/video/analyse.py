@@ -18,7 +18,12 @@ from vesicula.core.measurement import Capture, FloatArray
 from vesicula.core.reference import validity_rules
 from vesicula.instruments.nta.validity import RuleResult, check_capture
 from vesicula.instruments.nta.video import motion
-from vesicula.instruments.nta.video.concentration import Concentration, ConcentrationSettings, concentration
+from vesicula.instruments.nta.video.concentration import (
+    Concentration,
+    ConcentrationSettings,
+    above_limit,
+    concentration,
+)
 from vesicula.instruments.nta.video.detect import DetectSettings, _kernel_facts, detect, estimate_spot_sigma_px
 from vesicula.instruments.nta.video.detect import threshold_for as _threshold_for
 from vesicula.instruments.nta.video.diagnostics import (
@@ -491,6 +496,25 @@ def _sensitivity(movie: Movie, state: _State) -> Check:
     )  # fmt: skip
 
 
+def _limit_of_detection(state: _State, found: Concentration) -> Check:
+    """Say below which diameter particles are too dim to be seen, and that the numbers leave them out."""
+    limit = found.lower_limit_nm
+    if limit is None:
+        text = (
+            "Brightness does not tell below which diameter particles are too dim to be seen: those seen are of about "
+            "one size, or bright enough throughout."
+        )
+        return state.desk.check("lower-limit", "Lower limit of detection", text, Verdict.NOT_JUDGED)
+    text = (
+        f"Particles below {limit:.0f} nm are too dim here: they are seen in less than a quarter of the depth in which large "
+        "ones are. All numbers are of particles from there on; there may be any number of smaller ones."
+    )
+    return state.desk.check(
+        "lower-limit", "Lower limit of detection", text, Verdict.NOT_JUDGED,
+        estimate=number("lower_limit_diameter_nm", limit, "nm", found.estimate.n, "track"),
+    )  # fmt: skip
+
+
 def _measure(state: _State, rng: np.random.Generator, tell: Progress, *, counted: bool = True) -> VideoAnalysis:
     tracks = state.tracks
     assert tracks is not None  # noqa: S101 - for the type checker; set by _judge_tracks
@@ -524,6 +548,8 @@ def _measure(state: _State, rng: np.random.Generator, tell: Progress, *, counted
     except AnalysisError as error:
         state.refuse("concentration", error, "Record again with more particles.")
         return state.result()
+    found = above_limit(found)
+    state.checks.append(_limit_of_detection(state, found))
     corrected = replace(found.distribution, localisation_scale=sizes.localisation_scale)
     return state.result(corrected, replace(found, distribution=corrected))
 
@@ -569,6 +595,8 @@ def _verdict(
     what = f"median diameter {format_number(d50.value, 'nm')} nm"
     if found is not None:
         what += f", {format_number(found.estimate.value)} particles per mL"
+        if found.lower_limit_nm is not None:
+            what += f", of particles from {format_number(found.lower_limit_nm, 'nm')} nm on (smaller ones are too dim)"
     tail = f"; {len(remarks)} remarks bear on it" if len(remarks) > 1 else "; one remark bears on it" if remarks else ""
     return VideoVerdict(measured=True, headline=f"Measured: {what}{tail}.", refusals=(), remarks=remarks)
 

@@ -194,6 +194,12 @@ class SizeDistribution:
             _normalised(self.occupancy_draws / draws),
         )
 
+    def above(self, diameter_nm: float) -> SizeDistribution:
+        """Return the distribution of the particles of at least `diameter_nm`, estimates and intervals recomputed."""
+        kept = self.diameters_nm >= diameter_nm
+        share = np.where(kept, self.share, 0.0)
+        return _finish(self, share / share.sum(), _normalised(np.where(kept, self.share_draws, 0.0)))
+
 
 def _normalised(rows: FloatArray) -> FloatArray:
     return np.asarray(rows / rows.sum(axis=1, keepdims=True))
