@@ -39,9 +39,7 @@ PEER_NAMES = {
 class Panel:
     """One pair of axes in a drawing; data are mapped to a rectangle in user units."""
 
-    def __init__(
-        self, box: tuple[float, float, float, float], x: tuple[float, float], y: tuple[float, float]
-    ) -> None:
+    def __init__(self, box: tuple[float, float, float, float], x: tuple[float, float], y: tuple[float, float]) -> None:
         self.box, self.x, self.y = box, x, y
         self.parts: list[str] = []
 

@@ -115,3 +115,29 @@ def test_simulated_tiff_carries_its_frame_rate(tmp_path):
     assert movie.frame_rate_per_s == pytest.approx(30.0, rel=1e-3)
     assert sum(1 for _ in movie.frames()) == 15
     vesicula("nta", "simulate", path, "--preset", "zetaview-like", code=1)
+
+
+def test_exported_tracks_give_sizes_without_a_concentration(tmp_path):
+    export = Path(__file__).parents[1] / "data" / "nanosight" / "synthetic_AllTracks.csv"
+    out = tmp_path / "tracks"
+    told = vesicula("nta", "tracks", export, "--preset", "nanosight-like", "-o", out, "--json")
+    result = json.loads(told.stdout)
+    quantities = {n["quantity"] for n in result["numbers"]}
+    assert "d50_nm" in quantities
+    assert "concentration_per_ml" not in quantities
+    assert (out / "page.html").is_file()
+    wrong = Path(__file__).parents[1] / "data" / "nanosight" / "beads.csv"
+    error = vesicula("nta", "tracks", wrong, "--preset", "nanosight-like", "-o", tmp_path / "no", code=1).stderr
+    assert "beads.csv" in error
+    assert not (tmp_path / "no").exists()
+
+
+def test_dark_particles_are_found_only_when_told_so(movie, tmp_path):
+    from vesicula.instruments.nta.video.movie import open_movie
+
+    path = tmp_path / "dark.tif"
+    tifffile.imwrite(path, 255 - np.stack(list(open_movie(movie).frames())))
+    options = ("--preset", "nanosight-like", "--frame-rate", 24.98, "-o")
+    vesicula("nta", path, *options, tmp_path / "bright", code=3)
+    result = json.loads(vesicula("nta", path, *options, tmp_path / "dark", "--dark", "--json").stdout)
+    assert result["verdict"]["measured"] is True

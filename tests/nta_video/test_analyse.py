@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from vesicula.core.errors import UnreadableFile
 from vesicula.core.measurement import ReadWarning
 from vesicula.core.population import lognormal_population
 from vesicula.instruments.nta.video.analyse import AnalysisVideoSettings, analyse_tracks, analyse_video
-from vesicula.instruments.nta.video.movie import ArrayMovie
+from vesicula.instruments.nta.video.detect import DetectSettings
+from vesicula.instruments.nta.video.movie import ArrayMovie, open_movie
 from vesicula.instruments.nta.video.optics import load_optics
 from vesicula.instruments.nta.video.scatter import POLYSTYRENE
 from vesicula.instruments.nta.video.simulate import VideoSettings, simulate_video
@@ -75,6 +78,41 @@ def test_tracks_of_an_instrument_give_sizes_but_no_concentration(analysed):
     assert found.concentration is None
     d50 = found.distribution.estimate("d50_nm")
     assert d50.value == pytest.approx(analysed.distribution.estimate("d50_nm").value, rel=0.15)
+
+
+def test_what_is_too_dim_is_named_and_left_out_of_numbers_and_truth():
+    sigma, per_ml = np.log(1.35), 1.2e9
+    population = lognormal_population(median_nm=(120.0,), geometric_sd=(1.35,), concentration_per_ml=(per_ml,))
+    movie = simulate_video(population, OPTICS, VideoSettings(duration_s=30), np.random.default_rng(0))
+    found = analyse_video(movie, OPTICS, replace(FAST, sensitivity_frames=0), np.random.default_rng(1))
+    limit = found.concentration.lower_limit_nm
+    # By Mie theory these vesicles rise over this threshold, in the middle of the sheet, at some 80 nm.
+    assert 70 < limit < 110
+    assert f"from {limit:.1f} nm on" in found.verdict.headline
+    below = norm.cdf(np.log(limit / 120) / sigma)
+    numbers = {e.quantity: e for e in found.estimates}
+    for quantity, p in (("d10_nm", 0.1), ("d50_nm", 0.5), ("d90_nm", 0.9)):
+        truth = 120 * np.exp(sigma * norm.ppf(below + p * (1 - below)))
+        assert numbers[quantity].low <= truth <= numbers[quantity].high, quantity
+    concentration = numbers["concentration_per_ml"]
+    assert concentration.low <= per_ml * (1 - below) <= concentration.high
+    # The whole population's number lies outside: without the limit the result would be wrong, not only uncertain.
+    assert concentration.high < per_ml
+    assert found.distribution.share[found.distribution.diameters_nm < limit].sum() == 0
+
+
+def test_real_beads_too_large_for_nta_are_refused():
+    # 1 um beads; trackpy's walkthrough gives the scale. See docs/validation/nta.md for what else this video shows.
+    movie = open_movie(Path(__file__).parents[1] / "data" / "nta_video" / "bulk-water.mov")
+    optics = load_optics("nanosight-like", um_per_px=100 / 285, frame_rate_per_s=24.0, exposure_s=0.0416,
+                         temperature_c=22.0, viscosity_mpa_s=0.955)  # fmt: skip
+    settings = replace(
+        FAST, detect=DetectSettings(polarity="dark"), sensitivity_frames=0, most_frames=60, rate_given=True,
+        size=SizeSettings(bootstrap=0, max_components=1),
+    )  # fmt: skip
+    found = analyse_video(movie, optics, settings, np.random.default_rng(0))
+    assert "out-of-range" in [r.code for r in found.verdict.refusals]
+    assert found.estimates == ()
 
 
 def test_progress_is_told_step_by_step():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from vesicula.instruments.nta.video.analyse import VideoAnalysis
+    from vesicula.instruments.nta.video.model import Optics
     from vesicula.instruments.nta.video.simulate import SimulatedMovie
 
 
@@ -33,23 +35,46 @@ def nta() -> None:
     """
 
 
+PRESET_HELP = "nanosight-like, zetaview-like, or a YAML file of your instrument."
+
+
+def _instrument_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Add what every analysis asks for."""
+    for option in reversed((
+        click.option("--preset", required=True, help=PRESET_HELP),
+        click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder (NAME-nta)."),
+        click.option("--frame-rate", type=float, help="Frames per second, believed before the file's."),
+        click.option("--um-per-px", type=float, help="Size of a pixel in the sample."),
+        click.option("--temperature", type=float, help="Of the medium, in degrees Celsius; give --viscosity with it."),
+        click.option("--viscosity", type=float, help="Of the medium, in mPa s."),
+        click.option("--exposure", type=float, help="Time the shutter is open, in seconds."),
+        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For the intervals."),
+        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+        click.option("--overwrite", is_flag=True, help="Replace an earlier result in the folder."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _optics(preset: str, given: dict[str, float | None]) -> Optics:
+    """Return the instrument with the user's changes."""
+    from vesicula.core.errors import SettingsError
+    from vesicula.instruments.nta.video.optics import load_optics
+
+    if given["temperature_c"] is not None and given["viscosity_mpa_s"] is None:
+        raise SettingsError("--temperature changes the viscosity: give --viscosity (mPa s) at that temperature too.")
+    return load_optics(preset, **{k: v for k, v in given.items() if v is not None})
+
+
 @nta.command()
 @click.argument("video", type=click.Path(exists=True, path_type=Path))
-@click.option("--preset", required=True, help="nanosight-like, zetaview-like, or a YAML file of your instrument.")
-@click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder (default: VIDEO-nta).")
-@click.option("--frame-rate", type=float, help="Frames per second, believed before the file's.")
-@click.option("--um-per-px", type=float, help="Size of a pixel in the sample.")
-@click.option("--temperature", type=float, help="Of the medium, in degrees Celsius; give --viscosity with it.")
-@click.option("--viscosity", type=float, help="Of the medium, in mPa s.")
-@click.option("--exposure", type=float, help="Time the shutter is open, in seconds.")
+@_instrument_options
 @click.option("--dilution", type=click.FloatRange(min=1e-9), default=1.0, help="From sample to cell (default: 1).")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For the intervals.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("--overwrite", is_flag=True, help="Replace an earlier result in the folder.")
+@click.option("--dark", is_flag=True, help="Particles are darker than the ground (bright-field).")
 def analyse(  # noqa: PLR0913 - one argument per option
     video: Path, preset: str, out: Path | None, *, frame_rate: float | None, um_per_px: float | None,
     temperature: float | None, viscosity: float | None, exposure: float | None, dilution: float, seed: int,
-    as_json: bool, overwrite: bool,
+    as_json: bool, overwrite: bool, dark: bool,
 ) -> int:  # fmt: skip
     """Analyse a video and write its page.
 
@@ -57,30 +82,76 @@ def analyse(  # noqa: PLR0913 - one argument per option
     """
     import numpy as np
 
-    from vesicula.core.errors import SettingsError
     from vesicula.core.finding import InputRef
     from vesicula.dossier.inputs import sha256_of
-    from vesicula.dossier.nta_video.page import check_place, result_json, write_video_page
+    from vesicula.dossier.nta_video.page import check_place
     from vesicula.instruments.nta.video.analyse import AnalysisVideoSettings, analyse_video
+    from vesicula.instruments.nta.video.detect import DetectSettings
     from vesicula.instruments.nta.video.movie import open_movie
-    from vesicula.instruments.nta.video.optics import load_optics
 
-    if temperature is not None and viscosity is None:
-        raise SettingsError("--temperature changes the viscosity: give --viscosity (mPa s) at that temperature too.")
-    changes = {
+    optics = _optics(preset, {
         "frame_rate_per_s": frame_rate, "um_per_px": um_per_px, "temperature_c": temperature,
         "viscosity_mpa_s": viscosity, "exposure_s": exposure,
-    }  # fmt: skip
-    optics = load_optics(preset, **{k: v for k, v in changes.items() if v is not None})
+    })  # fmt: skip
     place = out or video.with_name(f"{video.stem}-nta")
     check_place(place, overwrite=overwrite)
     movie = open_movie(video)
     inputs = (InputRef(path=video.name, sha256=sha256_of(video)),) if video.is_file() else ()
     progress = _Progress()
-    settings = AnalysisVideoSettings(dilution=dilution, rate_given=frame_rate is not None)
+    settings = AnalysisVideoSettings(
+        dilution=dilution, rate_given=frame_rate is not None,
+        detect=DetectSettings(polarity="dark" if dark else "bright"),
+    )  # fmt: skip
     found = analyse_video(movie, optics, settings, np.random.default_rng(seed), progress.step, inputs=inputs)
-    page = write_video_page(found, place, overwrite=overwrite)
     progress.close()
+    return _deliver(found, place, as_json=as_json, overwrite=overwrite)
+
+
+@nta.command()
+@click.argument("export", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_instrument_options
+@click.option("--width", type=click.IntRange(16, 8192), help="Of a frame, in pixels (not in the export).")
+@click.option("--height", type=click.IntRange(16, 8192), help="Of a frame, in pixels (not in the export).")
+def tracks(  # noqa: PLR0913 - one argument per option
+    export: Path, preset: str, out: Path | None, *, frame_rate: float | None, um_per_px: float | None,
+    temperature: float | None, viscosity: float | None, exposure: float | None, seed: int, as_json: bool,
+    overwrite: bool, width: int | None, height: int | None,
+) -> int:  # fmt: skip
+    """Analyse the tracks that a NanoSight exported (AllTracks.csv): sizes and motion, no concentration.
+
+    The export holds no scale: give --um-per-px, --frame-rate and --exposure as the experiment summary states them.
+    """
+    import numpy as np
+
+    from vesicula.core.finding import InputRef
+    from vesicula.dossier.inputs import sha256_of
+    from vesicula.dossier.nta_video.page import check_place
+    from vesicula.instruments.nta.read.nanosight_tracks import read_all_tracks
+    from vesicula.instruments.nta.video.analyse import AnalysisVideoSettings, analyse_tracks
+    from vesicula.instruments.nta.video.exported import tracks_from_alltracks
+
+    optics = _optics(preset, {
+        "frame_rate_per_s": frame_rate, "um_per_px": um_per_px, "temperature_c": temperature,
+        "viscosity_mpa_s": viscosity, "exposure_s": exposure, "width_px": width, "height_px": height,
+    })  # fmt: skip
+    place = out or export.with_name(f"{export.stem}-nta")
+    check_place(place, overwrite=overwrite)
+    points = tracks_from_alltracks(read_all_tracks(export), optics)
+    progress = _Progress()
+    result = analyse_tracks(
+        points, optics, AnalysisVideoSettings(rate_given=True),
+        np.random.default_rng(seed), progress.step, name=export.name,
+        inputs=(InputRef(path=export.name, sha256=sha256_of(export)),),
+    )  # fmt: skip
+    progress.close()
+    return _deliver(result, place, as_json=as_json, overwrite=overwrite)
+
+
+def _deliver(found: VideoAnalysis, place: Path, *, as_json: bool, overwrite: bool) -> int:
+    """Write the page, print the result, return the exit code."""
+    from vesicula.dossier.nta_video.page import result_json, write_video_page
+
+    page = write_video_page(found, place, overwrite=overwrite)
     if as_json:
         click.echo(result_json(found), nl=False)
     else:
@@ -132,7 +203,7 @@ class _Progress:
 
 @nta.command()
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--preset", required=True, help="nanosight-like, zetaview-like, or a YAML file of your instrument.")
+@click.option("--preset", required=True, help=PRESET_HELP)
 @click.option("--median-nm", type=click.FloatRange(10, 1000), default=100.0, show_default=True, help="Of diameters.")
 @click.option("--gsd", type=click.FloatRange(1.001, 5), default=1.3, show_default=True, help="Geometric SD.")
 @click.option("--per-ml", type=click.FloatRange(1, 1e13), default=5e8, show_default=True, help="Particles in the cell.")

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
@@ -25,9 +22,8 @@ from vesicula.core.estimate import Estimate
 from vesicula.core.finding import Finding, Verdict
 from vesicula.core.format import format_number
 from vesicula.core.measurement import FloatArray
-from vesicula.dossier.inputs import fsync_tree
 from vesicula.dossier.render import asset
-from vesicula.dossier.staging import _swap
+from vesicula.dossier.staging import built_beside
 from vesicula.dossier.wording import KINDS, LEGEND, interval_text, source_of
 from vesicula.figures import nta_video as figures
 from vesicula.instruments.nta.video.analyse import NAMES, VideoAnalysis, settings_table
@@ -85,21 +81,11 @@ def write_video_page(analysis: VideoAnalysis, folder: Path, *, overwrite: bool =
     DossierError
         When the place is taken or cannot be written.
     """
-    check_place(folder, overwrite=overwrite)
-    work = folder.parent / f".{folder.name}.vesicula-new-{os.getpid()}-{secrets.token_hex(4)}"
-    try:
-        work.mkdir(parents=True)
+    with built_beside(folder, lambda: check_place(folder, overwrite=overwrite)) as work:
         (work / "page.html").write_text(render_video_page(analysis), encoding="utf-8", newline="\n")
         (work / "result.json").write_text(result_json(analysis), encoding="utf-8", newline="\n")
         tracks_table(analysis).write_parquet(work / "tracks.parquet", statistics=False)
         size_table(analysis).write_parquet(work / "size_distribution.parquet", statistics=False)
-        fsync_tree(work)
-        _swap(work, folder)
-    except OSError as error:
-        raise DossierError(f"{folder}: the result cannot be written ({error.strerror or error}).") from error
-    finally:
-        if work.exists():
-            shutil.rmtree(work, ignore_errors=True)
     return folder / "page.html"
 
 
@@ -369,4 +355,3 @@ def _optics_rows(optics: Optics) -> list[tuple[str, str, str]]:
 
 def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-

@@ -24,8 +24,13 @@ from vesicula.instruments.nta.video.concentration import (
     above_limit,
     concentration,
 )
-from vesicula.instruments.nta.video.detect import DetectSettings, _kernel_facts, detect, estimate_spot_sigma_px
-from vesicula.instruments.nta.video.detect import threshold_for as _threshold_for
+from vesicula.instruments.nta.video.detect import (
+    DetectSettings,
+    detect,
+    estimate_spot_sigma_px,
+    kernel_facts,
+    threshold_for,
+)
 from vesicula.instruments.nta.video.diagnostics import (
     TOPIC,
     Check,
@@ -199,13 +204,9 @@ class _State:
     shown: tuple[tuple[int, Frame], ...] = ()
 
     def refuse(self, code: str, error: AnalysisError, remedy: str) -> None:
-        self.checks.append(
-            self.desk.check(code, "Analysis", str(error), Verdict.NOT_MET, refuse=code, remedy=remedy)
-        )
+        self.checks.append(self.desk.check(code, "Analysis", str(error), Verdict.NOT_MET, refuse=code, remedy=remedy))
 
-    def result(
-        self, distribution: SizeDistribution | None = None, found: Concentration | None = None
-    ) -> VideoAnalysis:
+    def result(self, distribution: SizeDistribution | None = None, found: Concentration | None = None) -> VideoAnalysis:
         reasons = refusals(self.checks)
         if reasons:
             distribution, found = None, None
@@ -457,8 +458,8 @@ def _rule_finding(desk: Desk, rule: RuleResult, instrument: str) -> Finding:
 
 def threshold_snr(optics: Optics, settings: DetectSettings, sigma_px: float) -> tuple[float, float]:
     """Return the detection threshold in noise SDs of the filtered frame, and those per unit of a spot's `snr`."""
-    gain, noise_gain, curvature = _kernel_facts(sigma_px)
-    return _threshold_for(settings.false_per_frame, optics.width_px * optics.height_px, curvature), gain / noise_gain
+    gain, noise_gain, curvature = kernel_facts(sigma_px)
+    return threshold_for(settings.false_per_frame, optics.width_px * optics.height_px, curvature), gain / noise_gain
 
 
 def _sensitivity(movie: Movie, state: _State) -> Check:
@@ -496,6 +497,26 @@ def _sensitivity(movie: Movie, state: _State) -> Check:
     )  # fmt: skip
 
 
+def _range_of_sizes(state: _State, sizes: SizeDistribution) -> Check:
+    """Refuse sizes that pile up at an end of the range considered: the true ones lie beyond it."""
+    log_d = np.log(sizes.diameters_nm)
+    place = (log_d - log_d[0]) / (log_d[-1] - log_d[0])
+    seen = sizes.occupancy / sizes.occupancy.sum()
+    ends = 100 * float(seen[(place < 0.01) | (place > 0.99)].sum())
+    bad = ends > 5.0
+    given = state.settings.size
+    return state.desk.check(
+        "size-range", "Range of sizes",
+        f"{ends:.1f} % of the spots belong to sizes at an end of {given.smallest_nm:g} to {given.largest_nm:g} nm.",
+        Verdict.NOT_MET if bad else Verdict.MET,
+        estimate=number("share_at_ends_percent", ends, "%", sizes.track_count, "track"),
+        limit=("at most 5 % within a hundredth of an end of the log range", None, 5.0),
+        remedy="What moves is larger or smaller than NTA measures, or pixel size, frame rate or exposure are wrong."
+        if bad else "",
+        refuse="out-of-range" if bad else "",
+    )  # fmt: skip
+
+
 def _limit_of_detection(state: _State, found: Concentration) -> Check:
     """Say below which diameter particles are too dim to be seen, and that the numbers leave them out."""
     limit = found.lower_limit_nm
@@ -506,8 +527,8 @@ def _limit_of_detection(state: _State, found: Concentration) -> Check:
         )
         return state.desk.check("lower-limit", "Lower limit of detection", text, Verdict.NOT_JUDGED)
     text = (
-        f"Particles below {limit:.0f} nm are too dim here: they are seen in less than a quarter of the depth in which large "
-        "ones are. All numbers are of particles from there on; there may be any number of smaller ones."
+        f"Particles below {limit:.0f} nm are too dim here: they are seen in less than a quarter of the depth in which "
+        "large ones are. All numbers are of particles from there on; there may be any number of smaller ones."
     )
     return state.desk.check(
         "lower-limit", "Lower limit of detection", text, Verdict.NOT_JUDGED,
@@ -524,7 +545,8 @@ def _measure(state: _State, rng: np.random.Generator, tell: Progress, *, counted
     except AnalysisError as error:
         state.refuse("too-few-tracks", error, "Record longer, several videos, or dilute less.")
         return state.result()
-    if not counted:
+    state.checks.append(_range_of_sizes(state, sizes))
+    if refusals(state.checks) or not counted:
         return state.result(sizes)
     tell("concentration", 0, None)
     threshold, per_snr = threshold_snr(state.optics, state.settings.detect, state.sigma_px)

@@ -249,7 +249,11 @@ def _heights(
     counts = np.zeros((steps.track.size + single.size, edges.size - 1))
     np.add.at(counts, (owner, column), 1.0)
     return _Heights(
-        posterior=posterior, counts=counts, edges=edges, classes=_class_table(edges, optics), sizes=sizes,
+        posterior=posterior,
+        counts=counts,
+        edges=edges,
+        classes=_class_table(edges, optics),
+        sizes=sizes,
         block=np.concatenate([distribution.block, blocks_of(tracks, single, optics)]),
     )
 
@@ -292,7 +296,7 @@ def _fit_brightness(heights: _Heights) -> tuple[FloatArray, FloatArray, FloatArr
 def _fit_curved(heights: _Heights, straight: FloatArray) -> FloatArray:
     """Fit brightness with a curvature in log size: log b, beta, log tau, gamma.
 
-    Vesicles lose brightness faster towards small sizes than any one power of size (by Mie theory their local exponent at
+    Vesicles lose brightness faster towards small sizes than any one power of size (by Mie theory the local exponent at
     405 nm falls from 4.5 at 80 nm to 1.9 at 280 nm). Prior of gamma: -1 +- 1, from such curves.
     """
 
@@ -301,8 +305,11 @@ def _fit_curved(heights: _Heights, straight: FloatArray) -> FloatArray:
 
     start = np.array([*straight, -0.5])
     simplex = np.vstack([start, start + np.diag([0.2, 0.7, 0.3, -1.0])])
-    options = {"initial_simplex": simplex, "xatol": 1e-3, "fatol": 1e-2, "maxiter": 300}
-    return np.asarray(minimize(loss, start, method="Nelder-Mead", options=options).x)
+    found = minimize(
+        loss, start, method="Nelder-Mead",
+        options={"initial_simplex": simplex, "xatol": 1e-3, "fatol": 1e-2, "maxiter": 300},
+    )  # fmt: skip
+    return np.asarray(found.x)
 
 
 def _staying(length_um: FloatArray | float, root_um: FloatArray) -> FloatArray:
@@ -433,7 +440,7 @@ def above_limit(found: Concentration, *, depth_share: float = 0.25) -> Concentra
     """Leave out particles that are too dim for the instrument: what is said of them would be a guess.
 
     The lower limit of detection is the diameter below which particles are seen in less than `depth_share` of the depth
-    of the large ones (the 90th percentile of those seen). It is told only where brightness grows with size at the limit,
+    of the large ones (the 90th percentile of those seen). It is told only where brightness grows with size there,
     with an exponent of 1 to 9 (a label on a surface: 2; Rayleigh: 6; with room for error). Where all particles are of
     about one size it cannot be told, and nothing is left out.
 

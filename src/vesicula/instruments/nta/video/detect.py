@@ -151,8 +151,20 @@ def threshold_for(false_per_frame: float, area_px: float, curvature_per_px2: flo
     return float(brentq(excess, 1.0, 40.0)) if excess(1.0) > 0.0 else 1.0
 
 
-def _kernel_facts(sigma: float) -> tuple[float, float, float]:
-    """Return the band-pass's response to a unit spot, its norm, and the curvature of white noise passed through it."""
+def kernel_facts(sigma: float) -> tuple[float, float, float]:
+    """Return the band-pass's response to a unit spot, its norm, and the curvature of white noise passed through it.
+
+    Parameters
+    ----------
+    sigma : float
+        SD of a spot in focus, in pixels.
+
+    Returns
+    -------
+    tuple of (float, float, float)
+        Height of a filtered spot of height one; SD of filtered noise of SD one; Var(df/dx) / Var(f) of that noise per
+        squared pixel, as :func:`threshold_for` takes it.
+    """
     reach = math.ceil(4.0 * math.sqrt(_WIDE**2 + 2.0) * sigma)
     x = np.arange(-reach, reach + 1, dtype=np.float64)
 
@@ -194,7 +206,7 @@ def _edge_factor(size: int, sigma: float) -> Image:
 
 def _plan(shape: tuple[int, int], settings: DetectSettings, sigma: float) -> _Plan:
     height, width = shape
-    gain, noise_gain, curvature = _kernel_facts(sigma)
+    gain, noise_gain, curvature = kernel_facts(sigma)
     block = max(1, round(_WIDE * sigma / 1.5))
     return _Plan(
         sigma=sigma,
@@ -560,9 +572,7 @@ def estimate_spot_sigma_px(frames: Iterable[Frame], *, polarity: Literal["bright
     best, sigma = 0.0, 0.0
     for scale in scales:
         # Rings are left alone and false alarms kept rare: only clear spots shall speak.
-        wanted = DetectSettings(
-            sigma_px=float(scale), polarity=polarity, false_per_frame=1e-3, max_sigma_ratio=0.0
-        )
+        wanted = DetectSettings(sigma_px=float(scale), polarity=polarity, false_per_frame=1e-3, max_sigma_ratio=0.0)
         spots = detect(few, wanted)
         if spots.frame.size == 0:
             continue

@@ -24,6 +24,7 @@ TOPIC = "nta-video"
 
 OURS = Citation(text="vesicula's own limit", note="no published limit is known to us")
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Beyond which a video is remarked on, or refused; all ours but `most_drift_um_per_s`.

@@ -164,6 +164,8 @@ def _first_guess(spots: Spots, first: IntArray, shape_px: tuple[int, int]) -> tu
     top = np.array([0.5 * (edges[row] + edges[row + 1]), 0.5 * (edges[column] + edges[column + 1])])
     for _ in range(10):
         near = np.hypot(crowd[:, 0] - top[0], crowd[:, 1] - top[1]) < 4.0
+        if not near.any():
+            break
         top = crowd[near].mean(axis=0)
     distance = np.sort(np.hypot(crowd[:, 0] - top[0], crowd[:, 1] - top[1]))
     density = products / (shape_px[0] * shape_px[1])
@@ -251,10 +253,7 @@ def _pair_drift(spots: Spots, a: IntArray, b: IntArray, mean: FloatArray) -> Flo
     order = np.argsort(spots.frame[a], kind="stable")
     bounds = np.searchsorted(spots.frame[a][order], np.arange(spots.frame_count))
     medians = np.array(
-        [
-            np.median(step[order[low:high]], axis=0) if high > low else mean
-            for low, high in itertools.pairwise(bounds)
-        ]
+        [np.median(step[order[low:high]], axis=0) if high > low else mean for low, high in itertools.pairwise(bounds)]
     )
     counts = np.diff(bounds)
     # Variance of a median of n normal values: pi/2 / n (asymptotic).
@@ -310,9 +309,7 @@ def link(spots: Spots, settings: LinkSettings, shape_px: tuple[int, int]) -> Tra
     return link_with_report(spots, settings, shape_px)[0]
 
 
-def link_with_report(
-    spots: Spots, settings: LinkSettings, shape_px: tuple[int, int]
-) -> tuple[Tracks, LinkReport]:
+def link_with_report(spots: Spots, settings: LinkSettings, shape_px: tuple[int, int]) -> tuple[Tracks, LinkReport]:
     """Join spots to tracks by the most likely assignment and report the model used.
 
     Parameters

@@ -211,9 +211,7 @@ def _vibration(desk: Desk, tracks: Tracks, optics: Optics, step: FloatArray) -> 
     )  # fmt: skip
 
 
-def convection_fit(
-    x: FloatArray, y: FloatArray, step: FloatArray, *, quadratic: bool
-) -> tuple[FloatArray, float]:
+def convection_fit(x: FloatArray, y: FloatArray, step: FloatArray, *, quadratic: bool) -> tuple[FloatArray, float]:
     """Fit a velocity field that is linear or quadratic in position.
 
     Parameters

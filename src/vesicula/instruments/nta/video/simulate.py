@@ -218,9 +218,7 @@ def simulate_video(
     SimulatedMovie
         Frames are made as they are read.
     """
-    return SimulatedMovie(
-        optics=optics, settings=settings, population=population, seed=int(rng.integers(0, 2**63 - 1))
-    )
+    return SimulatedMovie(optics=optics, settings=settings, population=population, seed=int(rng.integers(0, 2**63 - 1)))
 
 
 def stokes_einstein_um2_per_s(diameter_nm: FloatArray, *, temperature_c: float, viscosity_mpa_s: float) -> FloatArray:
@@ -249,9 +247,7 @@ def draw_diameters(population: Population, count: int, rng: np.random.Generator)
     return np.asarray(np.interp(rng.random(count) * cumulative[-1], cumulative, d))
 
 
-def _filled_box(
-    population: Population, optics: Optics, settings: VideoSettings, rng: np.random.Generator
-) -> _Box:
+def _filled_box(population: Population, optics: Optics, settings: VideoSettings, rng: np.random.Generator) -> _Box:
     margin = 12 * optics.psf_sigma_um
     depth = 2 * SHEET_REACH * optics.sheet_sigma_um
     size = np.array([

@@ -261,9 +261,7 @@ def _finish(base: SizeDistribution, share: FloatArray, draws: FloatArray) -> Siz
     estimates = []
     for q in QUANTITIES:
         values = np.array([r[q] for r in rows])
-        low, high = (
-            _interval(values, point[q], base.level, tail_quantile=q in {"d10", "d90"}) if rows else (None, None)
-        )
+        low, high = _interval(values, point[q], base.level, tail_quantile=q in {"d10", "d90"}) if rows else (None, None)
         estimates.append(
             Estimate(
                 quantity=f"{q}_nm" if q.startswith("d") else f"{q}_diameter_nm",
@@ -396,9 +394,7 @@ def size_distribution(
     x = _grid(settings, REPORT_STEP)
     point = np.asarray(weights @ np.array([_occupancy(f, problems[1], ones, steps.spot_count, x) for f in fits]))
     block = blocks_of(tracks, steps.spot[steps.start[:-1]], optics)
-    draws, block_draws = _bootstrap(
-        problems, fits, steps.spot_count, block, _spans(tracks, optics), settings, rng, x
-    )
+    draws, block_draws = _bootstrap(problems, fits, steps.spot_count, block, _spans(tracks, optics), settings, rng, x)
     spots = int(steps.spot_count.sum())
     per_frame = spots / tracks.frame_count
     share, median, sd = unpack(fits[int(np.argmax(weights))].theta, int(np.argmax(weights)) + 1)
