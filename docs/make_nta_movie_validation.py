@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
@@ -26,7 +27,7 @@ from vesicula.instruments.nta.video.analyse import AnalysisVideoSettings, analys
 from vesicula.instruments.nta.video.optics import load_optics
 from vesicula.instruments.nta.video.scatter import POLYSTYRENE, VESICLE, Material
 from vesicula.instruments.nta.video.simulate import VideoSettings, simulate_video
-from vesicula.instruments.nta.video.size import QUANTITIES, SizeSettings
+from vesicula.instruments.nta.video.size import QUANTITIES
 
 SECONDS = 20.0
 # Preset, material, medians (nm), geometric SDs, particles per mL.
@@ -75,7 +76,8 @@ def one(name: str, seed: int) -> dict[str, object]:
     settings = VideoSettings(duration_s=SECONDS, material=material)
     rng = np.random.default_rng([seed, list(CASES).index(name)])
     movie = simulate_video(population(name), optics, settings, rng)
-    chosen = AnalysisVideoSettings(sensitivity_frames=0, size=SizeSettings(threads=1))
+    usual = AnalysisVideoSettings()
+    chosen = replace(usual, sensitivity_frames=0, size=replace(usual.size, threads=1))
     found = analyse_video(movie, optics, chosen, rng)
     limit = found.concentration.lower_limit_nm if found.concentration is not None else None
     row: dict[str, object] = {"case": name, "seed": seed, "measured": int(found.verdict.measured)}

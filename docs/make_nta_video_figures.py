@@ -1,9 +1,11 @@
-"""Tables and figures of docs/validation/nta-video-size.md, from the rows of the study and of the benchmark.
+"""Tables and figures of docs/validation/nta.md and nta-video-size.md, from the rows of studies and benchmarks.
 
     python docs/make_nta_video_figures.py
 
-Reads docs/validation/nta-video-size.tsv (docs/make_nta_video_validation.py) and nta-video-peers.tsv
-(benchmarks/nta_size.py); the first figure analyses three simulated measurements anew (fixed seeds).
+Reads docs/validation/nta-video-size.tsv (docs/make_nta_video_validation.py), nta-video-movies.tsv
+(docs/make_nta_movie_validation.py), nta-video-peers.tsv (benchmarks/nta_size.py), and what benchmarks/nta_video.py and
+nta_movie.py printed (nta-video-speed.txt, nta-video-playing.txt); the first figure analyses three simulated
+measurements anew (fixed seeds).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import make_nta_movie_validation as movies
 import make_nta_video_validation as study
 import numpy as np
 
@@ -26,6 +29,7 @@ from vesicula.instruments.nta.video.track_trial import TrialSettings, mixture, s
 FOLDER = Path(__file__).parent / "validation"
 FIGURES = FOLDER / "figures"
 PAGE = FOLDER / "nta-video-size.md"
+WHOLE = FOLDER / "nta.md"
 # Okabe & Ito's colour-blind safe palette.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 PEERS = ("msd", "msd_blur", "msd_blur>=10", "cve>=10", "walker", "vesicula, as seen", "vesicula")
@@ -193,13 +197,13 @@ def distance_table(rows: Sequence[dict[str, str]]) -> str:
     return "\n".join(lines)
 
 
-def fill(name: str, content: str) -> None:
-    """Put generated text between its markers on the page."""
-    page = PAGE.read_text(encoding="utf-8")
+def fill(name: str, content: str, path: Path = PAGE) -> None:
+    """Put generated text between its markers on a page."""
+    page = path.read_text(encoding="utf-8")
     pattern = re.compile(f"(<!-- generated: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
     if not pattern.search(page):
-        raise SystemExit(f"{PAGE}: no place for {name}")
-    PAGE.write_text(pattern.sub(lambda m: m[1] + content.strip() + "\n" + m[2], page), encoding="utf-8")
+        raise SystemExit(f"{path}: no place for {name}")
+    path.write_text(pattern.sub(lambda m: m[1] + content.strip() + "\n" + m[2], page), encoding="utf-8")
 
 
 def main() -> None:
@@ -217,6 +221,11 @@ def main() -> None:
     fill("distances", distance_table(peers))
     distances(peers, "500")
     distributions()
+    with (FOLDER / "nta-video-movies.tsv").open() as f:
+        fill("movies", movies.summary(list(csv.DictReader(f, delimiter="\t"))), WHOLE)
+    for name in ("speed", "playing"):
+        text = (FOLDER / f"nta-video-{name}.txt").read_text(encoding="utf-8").rstrip()
+        fill(name, f"```text\n{text}\n```", WHOLE)
 
 
 if __name__ == "__main__":

@@ -123,12 +123,14 @@ def tracks(  # noqa: PLR0913 - one argument per option
     """
     import numpy as np
 
+    from vesicula.core.errors import UnreadableFile
     from vesicula.core.finding import InputRef
+    from vesicula.core.measurement import TableMeasurement
     from vesicula.dossier.inputs import sha256_of
     from vesicula.dossier.nta_video.page import check_place
-    from vesicula.instruments.nta.read.nanosight_tracks import read_all_tracks
     from vesicula.instruments.nta.video.analyse import AnalysisVideoSettings, analyse_tracks
     from vesicula.instruments.nta.video.exported import tracks_from_alltracks
+    from vesicula.instruments.registry import read
 
     optics = _optics(preset, {
         "frame_rate_per_s": frame_rate, "um_per_px": um_per_px, "temperature_c": temperature,
@@ -136,7 +138,13 @@ def tracks(  # noqa: PLR0913 - one argument per option
     })  # fmt: skip
     place = out or export.with_name(f"{export.stem}-nta")
     check_place(place, overwrite=overwrite)
-    points = tracks_from_alltracks(read_all_tracks(export), optics)
+    measured = read(export)
+    if not isinstance(measured, TableMeasurement):
+        raise UnreadableFile(
+            export, where="whole file", expected="the points of tracks (AllTracks)", found="a size distribution",
+            remedy="Export AllTracks from the NanoSight software.",
+        )  # fmt: skip
+    points = tracks_from_alltracks(measured, optics)
     progress = _Progress()
     result = analyse_tracks(
         points, optics, AnalysisVideoSettings(rate_given=True),

@@ -146,6 +146,7 @@ def size_figure(
     raw_diameters_nm: Floats,
     *,
     marks: Sequence[tuple[str, float]] = (),
+    limit_nm: float | None = None,
     label: str,
 ) -> str:
     """Draw the fitted distribution with its band before the histogram of single tracks.
@@ -160,6 +161,8 @@ def size_figure(
         One diameter a track.
     marks : sequence of (name, diameter)
         Named on the axis of diameters.
+    limit_nm : float, optional
+        Lower limit of detection; the range below is shaded.
     label : str
         Text alternative.
 
@@ -186,6 +189,14 @@ def size_figure(
         for a, b, c in zip(edges[:-1], edges[1:], counts, strict=True)
         if c > 0
     ]
+    if limit_nm is not None and limit_nm > low:
+        end = x(min(limit_nm, high))
+        parts.append(
+            f'<rect x="{number(x(low))}" y="{number(y.end)}" width="{number(end - x(low))}" '
+            f'height="{number(y.start - y.end)}" fill="{VERMILLION}" opacity=".08"/>'
+        )
+        if end - x(low) > 60:
+            parts.append(text((x(low) + end) / 2, y.end + 24, "too dim", extra=' font-size="11" opacity=".8"'))
     points = np.flatnonzero(shown)[:: max(1, int(shown.sum() // 240))]
     if band is not None:
         there = [(x(diameters_nm[i]), y(band[1][i] * unit)) for i in points]

@@ -284,7 +284,7 @@ def _size_svg(analysis: VideoAnalysis) -> str:
     width = found.diameters_nm * math.log(found.diameters_nm[1] / found.diameters_nm[0])
     return figures.size_figure(
         np.asarray(found.diameters_nm), smooth(found.share, found.diameters_nm) / width, band, np.asarray(raw),
-        marks=marks,
+        marks=marks, limit_nm=None if analysis.concentration is None else analysis.concentration.lower_limit_nm,
         label=f"Size distribution of {analysis.name}: median {marks[1][1]:.0f} nm; values: size_distribution.parquet.",
     )  # fmt: skip
 

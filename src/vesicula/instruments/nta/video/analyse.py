@@ -54,13 +54,18 @@ Progress = Callable[[str, int, int | None], None]
 """Called with the step's name, how much of it is done, and of how much (None where unknown)."""
 
 NOT_CARRIED = (
-    "temperature and viscosity of the medium: 1 degree Celsius changes all diameters by about 2.4 %",
+    "temperature and viscosity of the medium beyond half a degree Celsius: each degree changes all diameters by 2.4 %",
     "size of a pixel in the sample: an error of 1 % changes all diameters by 2 %",
     "thickness of the light sheet and depth of field, on which concentration depends; calibrate with beads",
     "refractive index of the particles, on which it depends which sizes are bright enough to be seen at all",
     "differences between videos, loads and samples: one video shows none of them",
 )
 """What the intervals leave out, in words."""
+
+
+CHAIN_RELATIVE_SD = 0.012
+"""What scales all diameters of one video alike and no track tells: half a degree Celsius (2.4 % of diameter a degree,
+from the viscosity of water). Pixels and wrong links shift simulated beads by another 1 % (docs/validation/nta.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +92,7 @@ class AnalysisVideoSettings:
 
     detect: DetectSettings = field(default_factory=DetectSettings)
     link: LinkSettings = field(default_factory=LinkSettings)
-    size: SizeSettings = field(default_factory=SizeSettings)
+    size: SizeSettings = field(default_factory=lambda: SizeSettings(calibration_relative_sd=CHAIN_RELATIVE_SD))
     limits: Limits = field(default_factory=Limits)
     dilution: float = 1.0
     rate_given: bool = False
