@@ -1,0 +1,1 @@
+"""What vesicles carry: small RNA and protein, from raw files to counts and tables."""
