@@ -25,6 +25,11 @@ COMMANDS = {
         "mechanism",
         "Show by which mechanism the claims say that a cargo acts, path by path.",
     ),
+    "isolate": (
+        "vesicula.cli.isolate",
+        "isolate",
+        "Simulate an isolation protocol: yield, purity and cost after each step.",
+    ),
     "demo": ("vesicula.cli.run", "demo", "Run the main job on real files that come with vesicula."),
 }
 """Command: module, name in it, and the line that --help shows (a test holds it against the docstring)."""

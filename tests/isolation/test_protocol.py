@@ -1,0 +1,229 @@
+"""Protocols in YAML: the chain, its numbers, its errors; the command line; the figures."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vesicula.cli.isolate import isolate
+from vesicula.core.errors import AnalysisError, UnreadableFile, VesiculaError
+from vesicula.figures.isolation import fraction_profile, isolation_chain
+from vesicula.isolation.plain_yaml import parse_yaml
+from vesicula.isolation.protocol import HEADINGS, ProtocolResult
+from vesicula.isolation.protocol_text import METHODS, Equipment, parse_protocol
+from vesicula.isolation.rotors import parse_rotors
+
+BASE = """\
+vesicula_protocol: 1
+name: test
+feed:
+  volume_ml: 20
+  particles: {exosome: 1e9, LDL: 1e12, protein: 1e15}
+target: [exosome]
+steps:
+  - centrifuge: {rotor: Type 45 Ti, rcf_g: 10000, at: r_av, minutes: 30, keep: supernatant}
+  - tff: {cutoff_kda: 300, concentrate_to_ml: 1.5, diavolumes: 4}
+  - sec: {column: Sepharose CL-2B 10 mL, keep: [9, 10, 11, 12]}
+"""
+EXAMPLES = sorted(p.name for p in files("vesicula.data").joinpath("protocols").iterdir())
+
+
+@pytest.fixture(scope="module")
+def result() -> ProtocolResult:
+    return parse_protocol(BASE, name="p.yaml").run()
+
+
+def test_the_chain_conserves_every_class(result: ProtocolResult) -> None:
+    start, end = result.reports[0].product, result.product
+    gone = np.zeros(3)
+    for report in result.reports[1:]:
+        assert report.outcome is not None
+        gone += sum(f.totals().sum(axis=(1, 2)) for f in report.outcome.fractions if f.role != "product")
+    assert end.totals().sum(axis=(1, 2)) + gone == pytest.approx(start.totals().sum(axis=(1, 2)), rel=1e-9)
+
+
+def test_the_numbers_of_a_report_are_those_of_its_product(result: ProtocolResult) -> None:
+    last = result.reports[-1]
+    counts = {n: v * last.product.volume_ml for n, v in last.product.population.by_class().items()}
+    assert last.target_yield == pytest.approx(counts["exosome"] / (1e9 * 20))
+    assert last.target_per_contaminant["LDL"] == pytest.approx(counts["exosome"] / counts["LDL"])
+    assert last.target_share == pytest.approx(counts["exosome"] / sum(counts.values()))
+    protein = sum(last.product.population.protein_ug_per_ml().values()) * last.product.volume_ml
+    assert last.target_per_ug == pytest.approx(counts["exosome"] / protein)
+    assert last.apob_share == pytest.approx(counts["LDL"] * 512e3 / 6.02214076e23 * 1e6 / protein)
+    assert last.hours == pytest.approx(sum(r.outcome.hours for r in result.reports if r.outcome))
+    assert last.max_g == pytest.approx(10_000 * 103.8 / 69.85, rel=1e-6)  # stated at r_av, met at r_max
+    assert 0.1 < last.target_yield < 0.4
+
+
+def test_purity_rises_and_yield_falls(result: ProtocolResult) -> None:
+    yields = [r.target_yield for r in result.reports]
+    assert yields == sorted(yields, reverse=True)
+    assert result.reports[-1].target_share > 100 * result.reports[0].target_share
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_packaged_protocols_run(name: str) -> None:
+    text = files("vesicula.data").joinpath("protocols", name).read_text(encoding="utf-8")
+    found = parse_protocol(text, name=name).run()
+    assert 0.02 < found.reports[-1].target_yield < 0.8
+    assert all(r.outcome is None or r.outcome.balance_error() < 1e-9 for r in found.reports)
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["name"] == found.name
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("volume_ml: 20", "volume_ml: -20", "line 4, feed.volume_ml: expected a number greater than 0, found -20.0"),
+        ("volume_ml: 20", "volume_ml: twenty", "line 4, feed.volume_ml: expected a number greater than 0"),
+        ("volume_ml: 20", "volume_ml: .nan", "line 4, feed.volume_ml"),
+        ("{exosome: 1e9", "{exozome: 1e9", "line 5, feed.particles.exozome: expected one of the keys"),
+        ("exosome: 1e9, LDL: 1e12, protein: 1e15", "exosome: 0", "expected particles of some class, or a preset"),
+        ("target: [exosome]", "target: [HDL]", "line 6, target[1]: expected one of exosome, LDL, protein"),
+        ("target: [exosome]", "target: []", "line 6, target: expected at least one class"),
+        ("rcf_g: 10000", "rcf_g: 100000", "p.yaml: line 8, step 1 (centrifuge): rotor Type 45 Ti: 48"),
+        (", at: r_av", "", "rcf_g needs 'at'"),
+        ("rcf_g: 10000", "rcf_g: 10000, rpm: 5000", "give either rpm, or rcf_g"),
+        ("Type 45 Ti", "Type 46 Ti", "unknown rotor 'Type 46 Ti'"),
+        ("keep: supernatant", "keep: both", "line 8, steps[1].centrifuge.keep: expected one of pellet, supernatant"),
+        ("minutes: 30, ", "", "expected the key 'minutes'"),
+        ("- tff:", "- tffx:", "line 9, steps[2].tffx: expected one of the keys"),
+        ("keep: [9, 10, 11, 12]", "keep: [9.5]", "line 10, steps[3].sec.keep[1]: expected a whole number"),
+        ("keep: [9, 10, 11, 12]", "keep: [99]", "line 10, step 3 (sec): fractions [99] cannot be kept"),
+        ("concentrate_to_ml: 1.5", "concentrate_to_ml: 150", "step 2 (tff): 19.9 mL cannot be concentrated to 150 mL"),
+        ("vesicula_protocol: 1", "vesicula_protocol: 2", "line 1, vesicula_protocol: expected a number"),
+        ("name: test", "name: test\nname: again", "line 3: expected each key once"),
+        ("name: test", "name: &a test", "line 2: expected plain YAML, found an anchor"),
+        ("name: test", "name: [test", "expected YAML"),
+        ("steps:", "steps: []\nrest:", "expected one of the keys"),
+    ],
+)
+def test_a_mistake_is_one_clear_error(old: str, new: str, message: str) -> None:
+    assert old in BASE
+    with pytest.raises(VesiculaError) as caught:
+        parse_protocol(BASE.replace(old, new, 1), name="p.yaml").run()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_product_without_target_is_refused() -> None:
+    text = BASE.replace("keep: [9, 10, 11, 12]", "keep: [1]").replace("exosome: 1e9", "exosome: 1e-290")
+    with pytest.raises(AnalysisError, match="no target particle is left|is empty|no target"):
+        parse_protocol(text, name="p.yaml").run()
+
+
+def test_capturing_twice_by_one_marker_is_refused() -> None:
+    steps = "steps:\n  - immunoaffinity: {marker: CD9}\n  - immunoaffinity: {marker: CD9}\n"
+    with pytest.raises(AnalysisError, match="twice by one marker"):
+        parse_protocol(BASE.split("steps:", maxsplit=1)[0] + steps, name="p.yaml").run()
+
+
+def test_a_rotor_of_one_s_own_is_one_entry() -> None:
+    mine = parse_rotors(
+        '"Mine": {kind: swing-out, r_min_mm: 60, r_max_mm: 150, bore_mm: 20, max_rpm: 30000, tube_ml: 20, tubes: 4}',
+        name="mine.yaml",
+    )
+    text = BASE.replace("Type 45 Ti", "Mine")
+    found = parse_protocol(text, name="p.yaml", equipment=Equipment(rotors=mine)).run()
+    assert found.reports[1].max_g == pytest.approx(10_000 * 150 / 105, rel=1e-9)
+    assert "geometry of rotor Mine: given by the user" in found.notes[0]
+    with pytest.raises(UnreadableFile, match=r"mine\.yaml: line 1, M\.angle_deg|expected the key 'angle_deg'"):
+        parse_rotors('"M": {kind: fixed-angle, r_min_mm: 6, r_max_mm: 15, bore_mm: 2, max_rpm: 3, tube_ml: 2, tubes: 4}',
+                     name="mine.yaml")  # fmt: skip
+    with pytest.raises(UnreadableFile, match="more than r_min_mm"):
+        parse_rotors('"M": {kind: swing-out, r_min_mm: 60, r_max_mm: 15, bore_mm: 2, max_rpm: 3, tube_ml: 2, tubes: 4}',
+                     name="mine.yaml")  # fmt: skip
+
+
+@given(st.text(max_size=200))
+def test_no_text_gets_past_the_reader_as_anything_but_its_own_error(text: str) -> None:
+    try:
+        parse_protocol(text, name="x.yaml")
+    except VesiculaError:
+        return
+    raise AssertionError("a random text is no protocol")
+
+
+@settings(max_examples=60)
+@given(st.integers(0, len(BASE)), st.integers(0, 12), st.text(max_size=4))
+def test_a_damaged_protocol_raises_only_our_errors(at: int, cut: int, put: str) -> None:
+    damaged = BASE[:at] + put + BASE[at + cut :]
+    try:
+        parse_protocol(damaged, name="x.yaml")
+    except VesiculaError:
+        return
+
+
+def test_the_values_of_yaml_keep_their_lines() -> None:
+    root = parse_yaml("a:\n  - 1\n  - 'no'\nb: true\n", name="x")
+    assert [e.line for e in root.mapping()["a"].items()] == [2, 3]
+    assert root.mapping()["a"].items()[1].text() == "no"
+    assert root.mapping()["b"].boolean() is True
+
+
+def test_every_method_is_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "isolation.md").read_text(encoding="utf-8")
+    for name, method in METHODS.items():
+        assert f"`{name}`" in page, name
+        for key in (*method.numbers, *method.other):
+            assert f"`{key}`" in page, f"{name}: {key}"
+
+
+def test_figures_hold_every_class(result: ProtocolResult) -> None:
+    chain = isolation_chain(result)
+    assert [t["name"] for t in chain.spec["data"]] == ["exosome", "LDL", "protein"]
+    assert len(chain.spec["data"][0]["x"]) == 4
+    assert chain.svg.startswith("<svg")
+    assert chain.svg.count("<path") > 3
+    sec = result.reports[-1].outcome
+    assert sec is not None
+    profile = fraction_profile(sec)
+    assert "Kept: 9, 10, 11, 12" in profile.caption
+    shares = {t["name"]: np.array(t["y"]) for t in profile.spec["data"]}
+    assert int(shares["exosome"].argmax()) < int(shares["LDL"].argmax()) < int(shares["protein"].argmax())
+    tff = result.reports[2].outcome
+    assert tff is not None
+    with pytest.raises(AnalysisError, match="no numbered fractions"):
+        fraction_profile(tff)
+
+
+def test_the_command_prints_and_writes(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(BASE, encoding="utf-8")
+    out = {k: tmp_path / f"{k}.out" for k in ("json", "figure", "profile")}
+    done = CliRunner().invoke(isolate, [str(path), *(x for k, v in out.items() for x in (f"--{k}", str(v)))])
+    assert done.exit_code == 0, done.output
+    assert all(heading in done.output for heading in HEADINGS)
+    assert "target per particle" in done.output
+    data = json.loads(out["json"].read_text(encoding="utf-8"))
+    assert data["steps"][-1]["fractions"][8]["name"] == "fraction 9"
+    assert out["figure"].read_text(encoding="utf-8").startswith("<svg")
+    assert out["profile"].read_text(encoding="utf-8").startswith("<svg")
+    shown = CliRunner().invoke(isolate, [str(path), "--json", "-"])
+    assert json.loads(shown.output) == data
+
+
+def test_the_command_s_examples_and_mistakes(tmp_path: Path) -> None:
+    listed = CliRunner().invoke(isolate, ["--example", "list"])
+    assert listed.output.split() == [name.removesuffix(".yaml") for name in EXAMPLES]
+    shown = CliRunner().invoke(isolate, ["--example", "tff-sec", "--show"])
+    assert parse_protocol(shown.output, name="x").name == "TFF and SEC"
+    assert CliRunner().invoke(isolate, []).exit_code == 2
+    assert CliRunner().invoke(isolate, ["--example", "none"]).exit_code == 2
+    bad = tmp_path / "bad.yaml"
+    bad.write_bytes(b"\xff\xfe\x00 not text")
+    failed = CliRunner().invoke(isolate, [str(bad)])
+    assert isinstance(failed.exception, UnreadableFile)
+    path = tmp_path / "p.yaml"
+    path.write_text(BASE.split("  - sec", maxsplit=1)[0], encoding="utf-8")
+    no_profile = CliRunner().invoke(isolate, [str(path), "--profile", str(tmp_path / "x.svg")])
+    assert isinstance(no_profile.exception, AnalysisError)
+    nowhere = CliRunner().invoke(isolate, [str(path), "--figure", str(tmp_path / "no" / "x.svg")])
+    assert "cannot be written" in str(nowhere.exception)
