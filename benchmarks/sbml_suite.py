@@ -3,7 +3,9 @@
     python benchmarks/sbml_suite.py [--folder CASES] [--runs 2000] [--only semantic|stochastic] [--verbose]
 
 CASES holds semantic/NNNNN and stochastic/NNNNN, by default ../shared/data/simulation/sbmlteam__sbml-test-suite/cases.
-The suite asks 10,000 runs or more of a stochastic engine; the default is short.
+The suite asks 10,000 runs or more of a stochastic engine: give --runs 10000; the default is short. A case compares some
+50 correlated means with their limits of three standard errors, so that a right engine falls outside now and then: what
+falls outside is run once more with fresh seeds, and passed by repeat is counted by itself.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ from vesicula.core.errors import VesiculaError
 
 SHARED = Path(os.environ.get("VESICULA_SHARED", Path(__file__).parents[2] / "shared"))
 CASES = SHARED / "data" / "simulation" / "sbmlteam__sbml-test-suite" / "cases"
+
+
+PASSED_BY_REPEAT = "passed by repeat"
 
 
 @dataclass(frozen=True)
@@ -87,10 +92,18 @@ def semantic(case: Case) -> tuple[str, str]:
 
 
 def stochastic(case: Case, runs: int) -> tuple[str, str]:
+    status, why = one_stochastic(case, runs, seed=int(case.name))
+    if status != "failed":
+        return status, why
+    again, why_again = one_stochastic(case, runs, seed=1_000_000 + int(case.name))
+    return (PASSED_BY_REPEAT, f"first run: {why}") if again == "passed" else ("failed", f"{why}; again: {why_again}")
+
+
+def one_stochastic(case: Case, runs: int, *, seed: int) -> tuple[str, str]:
     """Judge means and variances by the Z and Y of the DSMTS user guide (Evans et al. 2008, Bioinformatics 24:285)."""
     wanted = sorted({c.rsplit("-", 1)[0] for c in case.columns[1:]})
     try:
-        found = simulate_ssa(read_sbml(case.model), case.expected[:, 0], n=runs, seed=int(case.name), record=wanted)
+        found = simulate_ssa(read_sbml(case.model), case.expected[:, 0], n=runs, seed=seed, record=wanted)
     except UnsupportedModel as error:
         return "unsupported", str(error)
     except VesiculaError as error:
@@ -116,10 +129,10 @@ def stochastic(case: Case, runs: int) -> tuple[str, str]:
 
 def report(kind: str, results: dict[str, tuple[str, str]], seconds: float, *, verbose: bool) -> None:
     counts = Counter(status for status, _ in results.values())
-    print(f"{kind}: {len(results)} cases, {counts['passed']} passed, {counts['failed']} failed, "
-          f"{counts['unsupported']} unsupported ({seconds:.1f} s)")  # fmt: skip
+    order = ("passed", PASSED_BY_REPEAT, "failed", "unsupported")
+    print(f"{kind}: {len(results)} cases, {', '.join(f'{counts[s]} {s}' for s in order)} ({seconds:.1f} s)")
     for name, (status, why) in results.items():
-        if status == "failed" or (verbose and status == "unsupported"):
+        if status in {"failed", PASSED_BY_REPEAT} or (verbose and status == "unsupported"):
             print(f"  {name} {status}: {why}")
 
 

@@ -6,6 +6,7 @@ from vesicula.biogenesis.bodies import simulate_secretion
 from vesicula.biogenesis.model import Event, Network, Parameter, Prior, Reaction, Species, mass_action
 from vesicula.biogenesis.ode import Course, simulate_ode
 from vesicula.biogenesis.predict import Prediction, Sensitivity, predict, sensitivity
+from vesicula.biogenesis.report import SecretionReport, SecretionRow, secrete
 from vesicula.biogenesis.sbml import parse_sbml, read_sbml
 from vesicula.biogenesis.sbml_math import UnsupportedModel
 from vesicula.biogenesis.sbml_write import write_sbml
@@ -14,7 +15,8 @@ from vesicula.biogenesis.secretion import (
     at_steady_state,
     modulate,
     modulator_names,
-    secreted_populations,
+    rates_by_cell,
+    secreted_population,
     secretion_network,
     secretion_rates,
 )
@@ -31,6 +33,8 @@ __all__ = [
     "Prior",
     "Reaction",
     "SecretionRates",
+    "SecretionReport",
+    "SecretionRow",
     "Sensitivity",
     "Species",
     "UnsupportedModel",
@@ -40,8 +44,10 @@ __all__ = [
     "modulator_names",
     "parse_sbml",
     "predict",
+    "rates_by_cell",
     "read_sbml",
-    "secreted_populations",
+    "secrete",
+    "secreted_population",
     "secretion_network",
     "secretion_rates",
     "sensitivity",

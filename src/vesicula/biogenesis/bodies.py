@@ -39,7 +39,7 @@ MVB_DEGRADED = SPECIES.index("mvb_degraded")
 SHED = SPECIES.index("microvesicles_shed")
 REUPTAKEN = SPECIES.index("reuptaken")
 DECAYED = SPECIES.index("decayed")
-CHANNELS = 30
+CHANNELS = 28
 
 
 @compiled

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from vesicula.biogenesis.expr import Expr, Num, Sym, fold, product, refuse_bad, symbols
+from vesicula.biogenesis.expr import TIME, Expr, Num, Sym, fold, product, refuse_bad, symbols
 from vesicula.core.errors import AnalysisError
 from vesicula.core.measurement import FloatArray
 
@@ -214,7 +214,11 @@ class Network:
 
     def __post_init__(self) -> None:
         quantities = [s.name for s in self.species] + [p.name for p in self.parameters]
-        for group in (quantities, [r.name for r in self.reactions], [e.name for e in self.events]):
+        for name in quantities:
+            if name in {"", TIME}:
+                raise AnalysisError(f"{self.name}: a quantity cannot be named {name!r}; rename it")
+        # A reaction's rate is read under its name, so it cannot share that with a quantity.
+        for group in (quantities + [r.name for r in self.reactions], [e.name for e in self.events]):
             repeated = {name for name in group if group.count(name) > 1} if len(set(group)) < len(group) else set()
             if repeated:
                 raise AnalysisError(f"{self.name}: {min(repeated)!r} is defined twice; rename one")

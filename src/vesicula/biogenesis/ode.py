@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -95,7 +96,9 @@ def _flow(  # noqa: PLR0913, PLR0917 - compiled code takes arrays, not objects
     return out
 
 
-MOST_CALLS = 400_000  # of the right-hand side per simulation: seconds, after which a solver is taken to be stuck
+# Evaluations of the right-hand side per simulation, after which a solver is taken to be stuck. Our own model takes a
+# few hundred, the stiffest of the suite's cases a few thousand.
+MOST_CALLS = 400_000
 
 
 def _right_hand_side(system: System, values: FloatArray) -> Callable[[float, FloatArray], FloatArray]:
@@ -109,11 +112,25 @@ def _right_hand_side(system: System, values: FloatArray) -> Callable[[float, Flo
         nonlocal calls
         calls += 1
         if calls > MOST_CALLS:
-            name = system.network.name
-            raise AnalysisError(f"{name}: no end after {calls} steps at time {time:g}; a rate jumps to and fro there")
+            raise AnalysisError(_stuck(system, time, y))
         return _flow(code, constants, values, stack, states, slopes, time, y)
 
     return rhs
+
+
+def _stuck(system: System, time: float, y: FloatArray) -> str:
+    """Say where the solver came to a halt, and which quantity is the largest there."""
+    name = system.network.name
+    slot = int(system.states[int(np.argmax(np.abs(y)))])
+    largest = next(n for n, i in system.slots.items() if i == slot)
+    return (
+        f"{name}: the solver makes no headway at time {time:g}, where {largest!r} is {np.max(np.abs(y)):.3g}; "
+        "a quantity grows without bound or a rate jumps there: check the rate laws, or end before"
+    )
+
+
+def _explained(message: str) -> str:
+    return f"{message.strip().rstrip('.')}; check rate laws and parameters"
 
 
 def simulate_ode(
@@ -170,9 +187,11 @@ def _smooth(system: System, grid: FloatArray, values: FloatArray, options: tuple
     end = float(grid[-1])
     if end > 0:
         rtol, atol = options
-        found = solve_ivp(rhs, (0.0, end), y0, t_eval=grid, method="LSODA", rtol=rtol, atol=atol)
+        with warnings.catch_warnings():  # LSODA warns of what becomes an error below
+            warnings.simplefilter("ignore", UserWarning)
+            found = solve_ivp(rhs, (0.0, end), y0, t_eval=grid, method="LSODA", rtol=rtol, atol=atol)
         if not found.success:
-            raise AnalysisError(f"{system.network.name}: the solver stopped: {found.message}")
+            raise AnalysisError(f"{system.network.name}: the solver stopped: {_explained(found.message)}")
         states = found.y.T
     else:
         states = np.broadcast_to(y0, (grid.size, y0.size))
@@ -239,9 +258,12 @@ def _stretch(run: _Stretch, done: int, stop: float) -> int:
     rtol, atol = run.options
     solver = LSODA(run.rhs, start, y0, stop, max_step=run.spacing, rtol=rtol, atol=atol)
     while solver.status == "running":
-        message = solver.step()
+        with warnings.catch_warnings():  # LSODA warns of what becomes an error below
+            warnings.simplefilter("ignore", UserWarning)
+            message = solver.step()
         if str(solver.status) == "failed":
-            raise AnalysisError(f"{run.system.network.name}: the solver stopped at {solver.t:g}: {message}")
+            what = _explained(message or "no step is small enough")
+            raise AnalysisError(f"{run.system.network.name}: the solver stopped at {solver.t:g}: {what}")
         dense = solver.dense_output()
         change = _first_change(run, dense, float(solver.t_old), float(solver.t))
         upto = solver.t if change is None else change

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import sobol_indices, uniform
+from scipy.stats import rankdata
 
 from vesicula.biogenesis.model import Network
 from vesicula.biogenesis.ode import Course, check_times, simulate_ode
@@ -15,10 +17,13 @@ from vesicula.core.errors import AnalysisError
 from vesicula.core.estimate import Estimate
 from vesicula.core.measurement import FloatArray, frozen
 
+Quantities = Callable[[Course], Mapping[str, float]]
+Prepare = Callable[[Network], Network]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prediction:
-    """One quantity for many draws of the parameters.
+    """Quantities for many draws of the parameters.
 
     Parameters
     ----------
@@ -26,18 +31,34 @@ class Prediction:
         What was drawn.
     draws : numpy.ndarray, shape (n, len(parameters))
         Values drawn.
-    values : numpy.ndarray, shape (n,)
-        The quantity for each draw.
-    central : float
-        The quantity at the best values of the parameters.
+    quantities : tuple of str
+        What was predicted.
+    values : numpy.ndarray, shape (n, len(quantities))
+        Each quantity for each draw.
+    central : numpy.ndarray, shape (len(quantities),)
+        Each quantity at the best values of the parameters.
+    seed : int
+        Makes the same draws again.
     """
 
     parameters: tuple[str, ...]
     draws: FloatArray
+    quantities: tuple[str, ...]
     values: FloatArray
-    central: float
+    central: FloatArray
+    seed: int
 
-    def estimate(self, quantity: str, unit: str, level: float = 0.9) -> Estimate:
+    def __getitem__(self, quantity: str) -> FloatArray:
+        """Return one quantity for all draws, shape (n,).
+
+        Raises
+        ------
+        AnalysisError
+            When it was not predicted.
+        """
+        return self.values[:, self._column(quantity)]
+
+    def estimate(self, quantity: str, unit: str, level: float = 0.95) -> Estimate:
         """Return best value and the central interval of the draws.
 
         Parameters
@@ -50,29 +71,69 @@ class Prediction:
         Returns
         -------
         Estimate
-            The interval is that of the priors, not of any data.
+            The interval is that of the priors, not of any data. The best value is inside: where the quantiles of the
+            draws leave it out, the nearer end is moved to it.
+
+        Raises
+        ------
+        AnalysisError
+            When it was not predicted, or the level is not between 0 and 1.
         """
-        low, high = np.quantile(self.values, [(1 - level) / 2, (1 + level) / 2])
+        if not 0 < level < 1:
+            raise AnalysisError(f"a level lies between 0 and 1, unlike {level}")
+        value = float(self.central[self._column(quantity)])
+        low, high = np.quantile(self[quantity], [(1 - level) / 2, (1 + level) / 2])
         return Estimate(
             quantity=quantity,
-            value=self.central,
+            value=value,
             unit=unit,
-            low=float(low),
-            high=float(high),
+            low=min(float(low), value),
+            high=max(float(high), value),
             level=level,
-            n=self.values.size,
+            n=len(self.values),
             unit_of_replication="prior draw",
         )
+
+    def influence(self, quantity: str) -> list[tuple[str, float]]:
+        """Rank parameters by how the quantity follows them over the draws.
+
+        Parameters
+        ----------
+        quantity : str
+            What was predicted.
+
+        Returns
+        -------
+        list of (str, float)
+            Spearman's rank correlation with each parameter, strongest first; zeros where the quantity does not vary.
+            Its square is about the share of the variance of the ranks that the parameter alone explains.
+
+        Raises
+        ------
+        AnalysisError
+            When it was not predicted.
+        """
+        y = self[quantity]
+        if np.ptp(y) == 0:
+            return [(name, 0.0) for name in self.parameters]
+        ranks = rankdata(y)
+        found = [float(np.corrcoef(rankdata(x), ranks)[0, 1]) for x in self.draws.T]
+        return sorted(zip(self.parameters, found, strict=True), key=lambda item: -abs(item[1]))
+
+    def _column(self, quantity: str) -> int:
+        if quantity not in self.quantities:
+            raise AnalysisError(f"there is no prediction of {quantity!r}; there are: {', '.join(self.quantities)}")
+        return self.quantities.index(quantity)
 
 
 def predict(
     network: Network,
     n: int,
-    rng: np.random.Generator,
+    seed: int,
     *,
     times: npt.ArrayLike,
-    quantity: Callable[[Course], float],
-    prepare: Callable[[Network], Network] | None = None,
+    quantities: Quantities,
+    prepare: Prepare | None = None,
 ) -> Prediction:
     """Simulate a network for parameters drawn from their priors.
 
@@ -81,34 +142,47 @@ def predict(
     network : Network
         With priors.
     n : int
-        Draws.
-    rng : numpy.random.Generator
-        Source of the draws.
+        Draws, 2 or more.
+    seed : int
+        Seed of the draws, not negative.
     times : array_like
         Output times of each simulation.
-    quantity : callable
-        What is wanted of a simulation.
+    quantities : callable
+        What is wanted of a simulation, by name.
     prepare : callable, optional
         Applied to the network of each draw before it is simulated, such as `secretion.at_steady_state`.
 
     Returns
     -------
     Prediction
-        Draws are independent between parameters: what is known of their correlation is nothing.
+        Draws are independent between parameters: what is known of their correlation is nothing. With the same seed, a
+        parameter has the same draws in every network, so that predictions can be compared draw by draw.
 
     Raises
     ------
     AnalysisError
-        When the network has no prior, or n is not positive.
+        When the network has no prior, or n or the seed makes no sense.
     """
-    if n < 1:
-        raise AnalysisError("n must be at least 1")
+    if n < 2 or seed < 0:
+        raise AnalysisError("a prediction needs 2 draws or more and a seed that is not negative")
     names, grid = _uncertain(network, None), check_times(times)
-    draws = draw(network, names, rng.random((n, len(names))))
-    run = _Runner(network, names, grid, quantity, prepare)
-    values = np.array([run.at(row) for row in draws])
+    draws = draw(network, names, np.column_stack([_stream(seed, name).random(n) for name in names]))
+    run = _Runner(network, names, grid, quantities, prepare)
     central = run.at(np.array([network.values[name] for name in names]))
-    return Prediction(parameters=names, draws=frozen(draws), values=frozen(values), central=central)
+    found = [run.at(row) for row in draws]
+    return Prediction(
+        parameters=names,
+        draws=frozen(draws),
+        quantities=tuple(central),
+        values=frozen([[row[name] for name in central] for row in found]),
+        central=frozen(list(central.values())),
+        seed=seed,
+    )
+
+
+def _stream(seed: int, name: str) -> np.random.Generator:
+    """Return the generator of one parameter: two networks that share a parameter share its draws."""
+    return np.random.default_rng([seed, crc32(name.encode())])
 
 
 def draw(network: Network, names: Sequence[str], probability: FloatArray) -> FloatArray:
@@ -148,13 +222,14 @@ class _Runner:
     network: Network
     names: tuple[str, ...]
     grid: FloatArray
-    quantity: Callable[[Course], float]
-    prepare: Callable[[Network], Network] | None
+    quantities: Quantities
+    prepare: Prepare | None
 
-    def at(self, values: FloatArray) -> float:
+    def at(self, values: FloatArray) -> dict[str, float]:
         """Simulate for one draw."""
         drawn = self.network.with_values(dict(zip(self.names, (float(v) for v in values), strict=True)))
-        return float(self.quantity(simulate_ode(drawn if self.prepare is None else self.prepare(drawn), self.grid)))
+        ready = drawn if self.prepare is None else self.prepare(drawn)
+        return {name: float(x) for name, x in self.quantities(simulate_ode(ready, self.grid)).items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -167,15 +242,15 @@ class Sensitivity:
         In the order of the indices.
     first_order, total_order : numpy.ndarray
         Sobol indices: share of the variance by a parameter alone, and with all its interactions.
-    total_low, total_high : numpy.ndarray
-        Bootstrap interval (95 %) of the total index.
+    first_half_width, total_half_width : numpy.ndarray
+        Half widths of their bootstrap intervals (95 %).
     """
 
     parameters: tuple[str, ...]
     first_order: FloatArray
     total_order: FloatArray
-    total_low: FloatArray
-    total_high: FloatArray
+    first_half_width: FloatArray
+    total_half_width: FloatArray
 
     def ranked(self) -> list[tuple[str, float]]:
         """Return parameters and total indices, largest first."""
@@ -186,11 +261,11 @@ class Sensitivity:
 def sensitivity(
     network: Network,
     n: int,
-    rng: np.random.Generator,
+    seed: int,
     *,
     times: npt.ArrayLike,
     quantity: Callable[[Course], float],
-    prepare: Callable[[Network], Network] | None = None,
+    prepare: Prepare | None = None,
     parameters: Sequence[str] | None = None,
 ) -> Sensitivity:
     """Decompose the variance of a prediction by parameter.
@@ -201,44 +276,53 @@ def sensitivity(
         With priors.
     n : int
         Base samples, a power of two; n (k + 2) simulations for k parameters.
-    rng : numpy.random.Generator
-        Scrambles the Sobol sequence.
-    times, quantity, prepare
+    seed : int
+        Scrambles the Sobol sequence and seeds the bootstrap, not negative.
+    times, prepare
         As in `predict`.
+    quantity : callable
+        What is wanted of a simulation. Let it return a logarithm where the spread runs over decades.
     parameters : sequence of str, optional
         By default all that have a prior.
 
     Returns
     -------
     Sensitivity
-        Shares of the variance of `quantity`: let it return a logarithm where the spread runs over decades.
+        Shares of the variance of `quantity`.
 
     Raises
     ------
     AnalysisError
-        When n is no power of two, or the prediction does not vary.
+        When n is no power of two, the prediction does not vary or is not finite, or SALib is not installed.
 
     Notes
     -----
-    Saltelli et al. 2010, Comput Phys Commun 181:259, as scipy.stats.sobol_indices has it.
+    Saltelli et al. 2010, Comput Phys Commun 181:259, as SALib has it.
     """
-    if n < 2 or n & (n - 1):
-        raise AnalysisError(f"n must be a power of two, not {n}")
+    if n < 2 or n & (n - 1) or seed < 0:
+        raise AnalysisError(f"n must be a power of two and the seed not negative, unlike {n} and {seed}")
+    sample, analyse = _salib()
     names, grid = _uncertain(network, parameters), check_times(times)
-    run = _Runner(network, names, grid, quantity, prepare)
-
-    def outcome(x: FloatArray) -> FloatArray:
-        return np.array([[run.at(row) for row in draw(network, names, x.T)]])
-
-    found = sobol_indices(func=outcome, n=n, dists=[uniform()] * len(names), rng=rng)  # type: ignore[list-item]
-    first, total = np.ravel(found.first_order), np.ravel(found.total_order)
-    if not np.all(np.isfinite(total)):
-        raise AnalysisError(f"{network.name}: the prediction does not vary with the parameters")
-    spread = found.bootstrap(confidence_level=0.95, n_resamples=200).total_order.confidence_interval
+    run = _Runner(network, names, grid, lambda course: {"": quantity(course)}, prepare)
+    problem = {"num_vars": len(names), "names": list(names), "bounds": [[0.0, 1.0]] * len(names)}
+    points = sample(problem, n, calc_second_order=False, seed=seed)
+    y = np.array([run.at(row)[""] for row in draw(network, names, points)])
+    if not np.all(np.isfinite(y)) or np.ptp(y) == 0:
+        raise AnalysisError(f"{network.name}: the prediction does not vary with the parameters, or is not finite")
+    found = analyse(problem, y, calc_second_order=False, num_resamples=200, seed=seed)
     return Sensitivity(
         parameters=names,
-        first_order=frozen(first),
-        total_order=frozen(total),
-        total_low=frozen(np.ravel(spread.low)),
-        total_high=frozen(np.ravel(spread.high)),
+        first_order=frozen(found["S1"]),
+        total_order=frozen(found["ST"]),
+        first_half_width=frozen(found["S1_conf"]),
+        total_half_width=frozen(found["ST_conf"]),
     )
+
+
+def _salib() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    try:
+        from SALib.analyze import sobol as analyse  # type: ignore[import-untyped,unused-ignore]
+        from SALib.sample import sobol as sample  # type: ignore[import-untyped,unused-ignore]
+    except ImportError as error:
+        raise AnalysisError("global sensitivity needs SALib: install vesicula[sensitivity]") from error
+    return sample.sample, analyse.analyze

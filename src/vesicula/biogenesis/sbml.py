@@ -2,14 +2,16 @@
 
 Read: Level 2 and 3 core: compartments, species in amounts or concentrations, parameters, local parameters,
 function definitions (inlined), kinetic laws, conversion factors, stoichiometry that is named, initial assignments,
-assignment and rate rules, events with delay, priority and persistence. Refused by name: algebraic rules, fast reactions, delay and
-rateOf, packages that the file calls required. Constraints and units are not evaluated.
+assignment and rate rules, events with delay, priority and persistence, submodels (flattened). Refused by name:
+algebraic rules, fast reactions, delay and rateOf, other packages that the file calls required. Constraints and units
+are not evaluated.
 """
 
 # ruff: noqa: ANN401 - libsbml publishes no types
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -94,17 +96,44 @@ def parse_sbml(data: bytes, *, name: str = "model.xml") -> Network:
     _refuse_hostile(data, name)
     libsbml = library()
     document = libsbml.readSBMLFromString(data.decode("utf-8"))
+    _refuse_errors(libsbml, document, name)
+    if document.getModel() is None:
+        raise _unreadable(name, "whole file", "an SBML model", "none")
+    try:
+        _refuse_doubling(document)  # first: libsbml's own checks would write the submodels out
+        _refuse_inconsistent(libsbml, document, name)
+        _settle_packages(libsbml, document)
+        _raise_to_level_3(document)
+        return _Reader(libsbml, document.getModel()).network(name)
+    except UnsupportedModel as error:
+        raise UnsupportedModel(f"{name}: {error}. Write the model without it, or use another simulator") from None
+
+
+def _raise_to_level_3(document: Any) -> None:
+    level = document.getLevel()
+    if level < 3 and not document.setLevelAndVersion(3, 1, False):  # noqa: FBT003 - SWIG has no keywords
+        raise UnsupportedModel(f"SBML Level {level} that cannot be turned into Level 3")
+
+
+def _refuse_errors(libsbml: Any, document: Any, name: str) -> None:
     for i in range(document.getNumErrors()):
         error = document.getError(i)
         if error.getSeverity() >= libsbml.LIBSBML_SEV_ERROR:
             message = " ".join(error.getMessage().split())
-            raise _unreadable(name, f"line {error.getLine()}", "valid SBML", message)
-    if document.getModel() is None:
-        raise _unreadable(name, "whole file", "an SBML model", "none")
-    _settle_packages(libsbml, document)
-    if document.getLevel() < 3 and not document.setLevelAndVersion(3, 1, False):  # noqa: FBT003 - SWIG has no keywords
-        raise UnsupportedModel(f"{name}: SBML Level {document.getLevel()} that cannot be turned into Level 3")
-    return _Reader(libsbml, document.getModel(), name).network()
+            # The rule comes first, with where it is written; what is wrong here comes after that, if anything.
+            particular = re.split(r"Reference: L\dV\d Section [\d.]+\s*", message)[-1] or message
+            rule = f"valid SBML ({error.getShortMessage()})"
+            raise _unreadable(name, f"line {error.getLine()}", rule, particular.rstrip("."))
+
+
+def _refuse_inconsistent(libsbml: Any, document: Any, name: str) -> None:
+    """Check that what the model names exists, as the rules of SBML demand; units and style are left alone."""
+    wanted = {"GENERAL_CONSISTENCY", "IDENTIFIER_CONSISTENCY", "MATHML_CONSISTENCY"}
+    unwanted = {"UNITS_CONSISTENCY", "SBO_CONSISTENCY", "OVERDETERMINED_MODEL", "MODELING_PRACTICE"}
+    for category in wanted | unwanted:
+        document.setConsistencyChecks(getattr(libsbml, f"LIBSBML_CAT_{category}"), category in wanted)
+    document.checkConsistency()
+    _refuse_errors(libsbml, document, name)
 
 
 def _unreadable(path: Path | str, where: str, expected: str, found: str) -> UnreadableFile:
@@ -168,6 +197,30 @@ def _settle_packages(libsbml: Any, document: Any) -> None:
         raise UnsupportedModel(f"the package {document.getUnknownPackageURI(0)!r} is not read")
 
 
+MAX_SUBMODELS = 1000  # after flattening: a definition that doubles itself twenty times would fill the memory
+
+
+def _instances(plugins: dict[str, Any], name: str, seen: tuple[str, ...] = ()) -> int:
+    """Return how many submodels a definition becomes."""
+    if name in seen:
+        raise UnsupportedModel(f"the submodel {name!r} contains itself")
+    count = 0
+    for i in range(plugins[name].getNumSubmodels() if name in plugins else 0):
+        count += 1 + _instances(plugins, plugins[name].getSubmodel(i).getModelRef(), (*seen, name))
+        if count > MAX_SUBMODELS:
+            raise UnsupportedModel(f"the model becomes more than {MAX_SUBMODELS} submodels")
+    return count
+
+
+def _refuse_doubling(document: Any) -> None:
+    comp = document.getPlugin("comp")
+    if comp is None:
+        return
+    definitions = [comp.getModelDefinition(i) for i in range(comp.getNumModelDefinitions())]
+    plugins = {m.getId(): m.getPlugin("comp") for m in definitions}
+    _instances(plugins | {"": document.getModel().getPlugin("comp")}, "")
+
+
 def _flatten(libsbml: Any, document: Any) -> None:
     if document.getPlugin("comp").getNumExternalModelDefinitions():
         raise UnsupportedModel("the model is made of other files, which are never opened; flatten it first")
@@ -180,8 +233,8 @@ def _flatten(libsbml: Any, document: Any) -> None:
 class _Reader:
     """Turns one libsbml model into a network."""
 
-    def __init__(self, libsbml: Any, model: Any, name: str) -> None:
-        self._model, self._name = model, name
+    def __init__(self, libsbml: Any, model: Any) -> None:
+        self._model = model
         self._math = MathReader(libsbml, self._functions(libsbml))
         species = list(model.getListOfSpecies())
         sizes = {c.getId(): c for c in model.getListOfCompartments()}
@@ -216,16 +269,16 @@ class _Reader:
         expr = self._math.read(node)
         return substitute(expr, self._meaning | (local or {}))
 
-    def network(self) -> Network:
-        """Return the whole model."""
+    def network(self, name: str) -> Network:
+        """Return the whole model; `name` is for one that has none."""
         model = self._model
         if any(r.isAlgebraic() for r in model.getListOfRules()):
-            raise UnsupportedModel(f"{self._name}: algebraic rules are not read")
+            raise UnsupportedModel("algebraic rules are not read")
         reactions, stoichiometry, local = self._reactions()
         assignment, rate = self._rules()
         initial = {name: value for name, value in self._initial().items() if name not in dict(assignment)}
         return Network(
-            name=model.getId() or self._name,
+            name=model.getId() or name,
             species=tuple(self._species(s) for s in model.getListOfSpecies()),
             parameters=self._parameters() + stoichiometry + local,
             reactions=reactions,
@@ -281,7 +334,7 @@ class _Reader:
         for name, flow in flows.items():
             size = self._compartment.get(name)
             if size in set_by_rule:
-                raise UnsupportedModel(f"{self._name}: a rate rule of {name!r} in a compartment that follows a rule")
+                raise UnsupportedModel(f"a rate rule of {name!r} in a compartment that follows a rule")
             change = self._amount(name, flow)
             if size is not None and size in flows:  # d(c V)/dt = V dc/dt + c dV/dt
                 change = fold("+", (change, product(self._meaning[own_name(name)], flows[size])), 0.0)
@@ -292,7 +345,7 @@ class _Reader:
         reactions, stoichiometry, local = [], [], []
         for r in self._model.getListOfReactions():
             if r.isSetFast() and r.getFast():
-                raise UnsupportedModel(f"{self._name}: reaction {r.getId()!r} is marked fast")
+                raise UnsupportedModel(f"reaction {r.getId()!r} is marked fast")
             law = r.getKineticLaw()
             rate: Expr = Num(0.0)
             if law is not None and law.getMath() is not None:
@@ -342,7 +395,7 @@ class _Reader:
             size = self._compartment.get(a.getVariable())
             if size is not None and not self._sized[size].getConstant() and e.getDelay() is not None:
                 what = f"a delayed event sets {a.getVariable()!r} in a changing compartment"
-                raise UnsupportedModel(f"{self._name}: {what}")
+                raise UnsupportedModel(f"{what}")
             assigned.append((own_name(a.getVariable()), self._amount(a.getVariable(), self._expr(a.getMath()))))
         delay, priority = e.getDelay(), e.getPriority()
         return Event(

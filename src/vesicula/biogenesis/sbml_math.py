@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from vesicula.biogenesis.expr import TIME, Expr, Num, Op, Sym, fold, substitute
+from vesicula.biogenesis.expr import TIME, Expr, Num, Op, Sym, fold, substitute, walk
 from vesicula.core.errors import AnalysisError
 
 
@@ -84,6 +84,7 @@ INVERSE: Mapping[str, str] = {
     "ARCSECH": "acosh", "ARCCSCH": "asinh", "ARCCOTH": "atanh",
 }
 
+MAX_SIZE = 100_000  # terms of one formula after its function calls are written out
 Lambda = tuple[tuple[str, ...], Expr]
 
 
@@ -147,6 +148,11 @@ class MathReader:
         parameters, body = self._functions[name]
         if len(parameters) != len(args):
             raise UnsupportedModel(f"the function {name!r} takes {len(parameters)} arguments, not {len(args)}")
+        # Calls are written out, so that definitions that call each other twice each would double at every step.
+        sizes = {p: sum(1 for _ in walk(a)) for p, a in zip(parameters, args, strict=True)}
+        size = sum(sizes.get(x.name, 1) if isinstance(x, Sym) else 1 for x in walk(body))
+        if size > MAX_SIZE:
+            raise UnsupportedModel(f"the function {name!r}, written out, has more than {MAX_SIZE} terms")
         return substitute(body, dict(zip(parameters, args, strict=True)))
 
 

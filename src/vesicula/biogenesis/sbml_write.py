@@ -46,6 +46,7 @@ def write_sbml(network: Network) -> str:
     compartment.setSize(1.0)
     compartment.setSpatialDimensions(3)
     compartment.setConstant(True)
+    _time_unit(libsbml, model, network.time_unit)
     varying = _varying(network)
     for s in network.species:
         made = model.createSpecies()
@@ -69,6 +70,23 @@ def write_sbml(network: Network) -> str:
     for e in network.events:
         _event(libsbml, model.createEvent(), e)
     return str(libsbml.writeSBMLToString(document))
+
+
+SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _time_unit(libsbml: Any, model: Any, name: str) -> None:
+    """Say what a unit of time is, where we know it: other programs then draw the right axis."""
+    if name not in SECONDS:
+        return
+    definition = model.createUnitDefinition()
+    definition.setId(name)
+    unit = definition.createUnit()
+    unit.setKind(libsbml.UNIT_KIND_SECOND)
+    unit.setExponent(1.0)
+    unit.setScale(0)
+    unit.setMultiplier(SECONDS[name])
+    model.setTimeUnits(name)
 
 
 def _refuse_names(network: Network) -> None:

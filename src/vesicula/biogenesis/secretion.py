@@ -11,17 +11,18 @@ Formation (into bodies) and release (out of the cell) are counted apart: assays 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from vesicula.biogenesis.expr import Sym, product, substitute
 from vesicula.biogenesis.model import Network, Parameter, Reaction, Species, mass_action
 from vesicula.biogenesis.ode import Course, simulate_ode
+from vesicula.biogenesis.ssa import Ensemble
 from vesicula.biogenesis.tables import effects, parameter_priors
 from vesicula.core.errors import AnalysisError
 from vesicula.core.measurement import FloatArray
-from vesicula.core.population import Population, lognormal_population
+from vesicula.core.population import MixedPopulation, mixed_population
 
 ROUTES = ("escrt", "ceramide")
 CARRIERS = ("late", "mvb", "docked", "open")  # late endosome, MVB, docked MVB, MVB open to the outside
@@ -191,6 +192,8 @@ def modulate(network: Network, modulators: Sequence[str]) -> Network:
         if name not in modulator_names():
             raise AnalysisError(f"there is no modulator {name!r}; known are {', '.join(modulator_names())}")
         chosen = [e for e in effects() if e.modulator == name and e.parameter in network.values]
+        if not chosen:
+            raise AnalysisError(f"{network.name}: the modulator {name!r} changes nothing in this network")
         factors = {e.parameter: f"{e.parameter}__{name.replace('-', '_')}" for e in chosen}
         meaning = {p: product(p, f) for p, f in factors.items()}
         network = replace(
@@ -251,11 +254,13 @@ class SecretionRates:
 
     Parameters
     ----------
-    ilv_formed, ilv_formed_escrt : float
-        Intraluminal vesicles made, all and those by ESCRT.
+    ilv_formed, ilv_formed_escrt, ilv_formed_ceramide : float
+        Intraluminal vesicles made: all, those by ESCRT, and those by ceramide and tetraspanins.
     ilv_degraded : float
         Those that end in lysosomes.
-    exosomes_released : float
+    ilv_fused_back : float
+        Those that fuse back with the membrane of their body.
+    exosomes_released, exosomes_released_escrt, exosomes_released_ceramide : float
         Those that leave the cell.
     microvesicles_shed, apoptotic_bodies_shed : float
         Shed by the plasma membrane.
@@ -267,12 +272,36 @@ class SecretionRates:
 
     ilv_formed: float
     ilv_formed_escrt: float
+    ilv_formed_ceramide: float
     ilv_degraded: float
+    ilv_fused_back: float
     exosomes_released: float
+    exosomes_released_escrt: float
+    exosomes_released_ceramide: float
     microvesicles_shed: float
     apoptotic_bodies_shed: float
     mvb_fusions: float
     mvb_released_share: float
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the fields by name, in order."""
+        return asdict(self)
+
+
+# Which counters each rate adds up.
+COUNTED: Mapping[str, tuple[str, ...]] = {
+    "ilv_formed": ("formed_escrt", "formed_ceramide"),
+    "ilv_formed_escrt": ("formed_escrt",),
+    "ilv_formed_ceramide": ("formed_ceramide",),
+    "ilv_degraded": ("degraded_escrt", "degraded_ceramide"),
+    "ilv_fused_back": ("fused_back_escrt", "fused_back_ceramide"),
+    "exosomes_released": ("released_escrt", "released_ceramide"),
+    "exosomes_released_escrt": ("released_escrt",),
+    "exosomes_released_ceramide": ("released_ceramide",),
+    "microvesicles_shed": ("microvesicles_shed",),
+    "apoptotic_bodies_shed": ("apoptotic_bodies_shed",),
+    "mvb_fusions": ("mvb_released",),
+}
 
 
 def secretion_rates(course: Course) -> SecretionRates:
@@ -287,40 +316,62 @@ def secretion_rates(course: Course) -> SecretionRates:
     -------
     SecretionRates
         Differences between last and first time, over the time between.
+
+    Raises
+    ------
+    AnalysisError
+        When there is one time only, or the network is not the secretion model.
     """
-    hours = float(course.time[-1] - course.time[0])
-    if hours <= 0:
+    hours = _hours(course.time)
+    found = {
+        rate: float(sum(course[n][-1] - course[n][0] for n in counters)) / hours for rate, counters in COUNTED.items()
+    }
+    opened = found["mvb_fusions"]
+    sealed = opened + float(course["mvb_degraded"][-1] - course["mvb_degraded"][0]) / hours
+    return SecretionRates(**found, mvb_released_share=opened / sealed if sealed > 0 else float("nan"))
+
+
+def rates_by_cell(ensemble: Ensemble) -> dict[str, FloatArray]:
+    """Read formation and release off each cell of a stochastic simulation.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        From `simulate_secretion`, over two or more times.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray, shape (n,)
+        Per hour, by the names of `SecretionRates` but for the share.
+
+    Raises
+    ------
+    AnalysisError
+        When there is one time only, or a counter was not recorded.
+    """
+    hours = _hours(ensemble.time)
+    return {
+        rate: sum((ensemble[n][:, -1] - ensemble[n][:, 0] for n in counters), np.zeros(len(ensemble.runs))) / hours
+        for rate, counters in COUNTED.items()
+    }
+
+
+def _hours(time: FloatArray) -> float:
+    if time.size < 2:
         raise AnalysisError("rates need at least two times")
-
-    def rate(*names: str) -> float:
-        return float(sum(course[n][-1] - course[n][0] for n in names)) / hours
-
-    opened, lost = rate("mvb_released"), rate("mvb_degraded")
-    return SecretionRates(
-        ilv_formed=rate("formed_escrt", "formed_ceramide"),
-        ilv_formed_escrt=rate("formed_escrt"),
-        ilv_degraded=rate("degraded_escrt", "degraded_ceramide"),
-        exosomes_released=rate("released_escrt", "released_ceramide"),
-        microvesicles_shed=rate("microvesicles_shed"),
-        apoptotic_bodies_shed=rate("apoptotic_bodies_shed"),
-        mvb_fusions=opened,
-        mvb_released_share=opened / (opened + lost) if opened + lost > 0 else float("nan"),
-    )
+    return float(time[-1] - time[0])
 
 
-# Median diameter (nm) and geometric standard deviation by class: engineering estimates from the size ranges of the
-# reviews (30-150, 100-1000 and 1000-5000 nm); sureness L.
-SIZES: Mapping[str, tuple[float, float]] = {
-    "exosome": (90.0, 1.35),
-    "microvesicle": (220.0, 1.6),
-    "apoptotic body": (1500.0, 1.6),
+# Which species of the medium are particles of which packaged class.
+CLASSES: Mapping[str, tuple[str, ...]] = {
+    "exosome": ("exosomes_escrt", "exosomes_ceramide"),
+    "microvesicle": ("microvesicles",),
+    "apoptotic body": ("apoptotic_bodies",),
 }
 
 
-def secreted_populations(
-    course: Course, cells_per_ml: float, *, diameter_nm: FloatArray | None = None
-) -> dict[str, Population]:
-    """Turn what a cell has put into the medium into populations.
+def secreted_population(course: Course, cells_per_ml: float) -> MixedPopulation:
+    """Turn what cells have put into their medium into the population that isolation starts from.
 
     Parameters
     ----------
@@ -328,13 +379,12 @@ def secreted_populations(
         Of a secretion network; its last time counts.
     cells_per_ml : float
         Cells per mL of conditioned medium, positive.
-    diameter_nm : numpy.ndarray, optional
-        Grid; by default logarithmic from 20 to 10,000 nm.
 
     Returns
     -------
-    dict of str to Population
-        Particles per mL and nm by class.
+    MixedPopulation
+        Exosomes, microvesicles and apoptotic bodies, with the sizes and densities of the packaged classes. What the
+        medium itself brings (proteins, lipoproteins, bovine vesicles) is not in it.
 
     Raises
     ------
@@ -343,18 +393,5 @@ def secreted_populations(
     """
     if not (np.isfinite(cells_per_ml) and cells_per_ml > 0):
         raise AnalysisError(f"cells_per_ml must be positive, not {cells_per_ml}")
-    grid = np.geomspace(20.0, 10_000.0, 1200) if diameter_nm is None else diameter_nm
-    counts = {
-        "exosome": course["exosomes_escrt"][-1] + course["exosomes_ceramide"][-1],
-        "microvesicle": course["microvesicles"][-1],
-        "apoptotic body": course["apoptotic_bodies"][-1],
-    }
-    return {
-        name: lognormal_population(
-            median_nm=(SIZES[name][0],),
-            geometric_sd=(SIZES[name][1],),
-            concentration_per_ml=(float(count) * cells_per_ml,),
-            diameter_nm=grid,
-        )
-        for name, count in counts.items()
-    }
+    counts = {name: sum(float(course[s][-1]) for s in species) for name, species in CLASSES.items()}
+    return mixed_population({name: max(count, 0.0) * cells_per_ml for name, count in counts.items()})

@@ -285,7 +285,8 @@ def simulate_ssa(
     ------
     AnalysisError
         When the model cannot be simulated exactly (rate rules, rates that depend on time, stoichiometry that changes),
-        a propensity turns negative, or events trigger each other without end.
+        a reactant does not start at a whole number, a propensity turns negative, or events trigger each other without
+        end.
 
     Notes
     -----
@@ -293,6 +294,7 @@ def simulate_ssa(
     """
     system = compile_network(network)
     _refuse_inexact(network)
+    _refuse_fractions(system)
     grid = check_times(times)
     if n < 1 or threads < 1:
         raise AnalysisError("n and threads must be at least 1")
@@ -442,6 +444,16 @@ def _refuse_inexact(network: Network) -> None:
     timed += [name for name, expr in network.assignment_rules if TIME in symbols(expr)]
     if timed:
         raise AnalysisError(f"{network.name}: {timed[0]!r} depends on the time; use simulate_ode")
+
+
+def _refuse_fractions(system: System) -> None:
+    """Refuse to start from a part of a molecule: a reaction would then take the count below zero."""
+    for r in system.network.reactions:
+        for name, _ in r.reactants:
+            start = float(system.start[system.slots[name]])
+            if not start.is_integer():
+                what = f"{name!r} starts at {start:g}, which is no count"
+                raise AnalysisError(f"{system.network.name}: {what}; round it, or use simulate_ode")
 
 
 def _trigger_times(system: System) -> tuple[float, ...]:

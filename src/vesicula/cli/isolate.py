@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +14,13 @@ from vesicula.core.errors import AnalysisError, UnreadableFile
 
 if TYPE_CHECKING:
     from vesicula.figures.figure import Figure
+    from vesicula.isolation.ensemble import Ensemble
     from vesicula.isolation.protocol import ProtocolResult
+    from vesicula.isolation.protocol_text import Protocol
 
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 _OUT = click.Path(dir_okay=False, path_type=Path)
+MAX_BYTES = 1_000_000
 
 
 @click.command()
@@ -28,7 +32,11 @@ _OUT = click.Path(dir_okay=False, path_type=Path)
 @click.option("--json", "json_path", metavar="FILE", type=_OUT, help="Write all numbers as JSON ('-': to the screen).")
 @click.option("--figure", metavar="FILE", type=_OUT, help="Write the chain as a picture (SVG).")
 @click.option("--profile", metavar="FILE", type=_OUT, help="Write the last elution or gradient profile (SVG).")
-def isolate(  # noqa: PLR0913 - click's options
+@click.option("--html", metavar="FILE", type=_OUT, help="Write a page with the verdict, the tables and the figures.")
+@click.option("--draws", metavar="N", type=click.IntRange(0, 200_000), default=0,
+              help="Draw the uncertain parameters N times and show 90 % intervals.")  # fmt: skip
+@click.option("--seed", metavar="N", type=click.IntRange(min=0), default=1, show_default=True, help="Of the draws.")
+def isolate(  # noqa: PLR0913, PLR0917 - click's options
     protocol: Path | None,
     example: str | None,
     rotors: Path | None,
@@ -36,6 +44,9 @@ def isolate(  # noqa: PLR0913 - click's options
     json_path: Path | None,
     figure: Path | None,
     profile: Path | None,
+    html: Path | None,
+    draws: int,
+    seed: int,
     *,
     show: bool,
 ) -> None:
@@ -47,13 +58,18 @@ def isolate(  # noqa: PLR0913 - click's options
     if show:
         click.echo(text, nl=False)
         return
-    result = _run(text, name, rotors, columns)
+    read = _read(text, name, rotors, columns)
+    result, drawn = read.run(), _draws(read, draws, seed)
     if json_path is not None and str(json_path) == "-":
-        click.echo(_json(result), nl=False)
+        click.echo(_json(result, drawn), nl=False)
     else:
-        _print(result)
+        _print(result, drawn)
     if json_path is not None and str(json_path) != "-":
-        _write(json_path, _json(result))
+        _write(json_path, _json(result, drawn))
+    if html is not None:
+        from vesicula.figures.isolation_page import isolation_page
+
+        _write(html, isolation_page(result, drawn))
     if figure is not None or profile is not None:
         _draw(result, figure, profile)
 
@@ -76,6 +92,11 @@ def _protocol_text(protocol: Path | None, example: str | None) -> tuple[str, str
 
 def _text(path: Path) -> str:
     try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            remedy = "Give the protocol, rotor or column file itself."
+            raise UnreadableFile(
+                path, where="whole file", expected=f"at most {MAX_BYTES} bytes", found=f"{size} bytes", remedy=remedy
+            )
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UnreadableFile(
@@ -87,7 +108,7 @@ def _text(path: Path) -> str:
         ) from None
 
 
-def _run(text: str, name: str, rotors: Path | None, columns: Path | None) -> ProtocolResult:
+def _read(text: str, name: str, rotors: Path | None, columns: Path | None) -> Protocol:
     from vesicula.isolation.protocol_text import Equipment, parse_protocol
     from vesicula.isolation.rotors import parse_rotors
     from vesicula.isolation.sec import parse_columns
@@ -96,46 +117,66 @@ def _run(text: str, name: str, rotors: Path | None, columns: Path | None) -> Pro
         rotors=parse_rotors(_text(rotors), name=str(rotors)) if rotors is not None else {},
         columns=parse_columns(_text(columns), name=str(columns)) if columns is not None else {},
     )
-    return parse_protocol(text, name=name, equipment=equipment).run()
+    return parse_protocol(text, name=name, equipment=equipment)
 
 
-def _print(result: ProtocolResult) -> None:
+def _draws(protocol: Protocol, draws: int, seed: int) -> Ensemble | None:
+    if not draws:
+        return None
+    from vesicula.isolation.ensemble import ensemble
+
+    return ensemble(protocol, draws=draws, seed=seed)
+
+
+def _print(result: ProtocolResult, drawn: Ensemble | None) -> None:
+    from vesicula.figures.isolation_page import MEASURES, interval_rows, purity_classes, purity_rows, verdict
+    from vesicula.isolation.protocol import HEADINGS
+
+    for sentence in verdict(result, drawn):
+        click.echo(sentence)
+    _table(result.name, HEADINGS, result.rows())
+    if drawn is not None:
+        title = f"Median (90 % interval) of {drawn.draws} draws, seed {drawn.seed}"
+        _table(title, ("step", *(head for _, head, _ in MEASURES)), interval_rows(drawn))
+    if purity_classes(result):
+        _table("Target particles per particle of", ("step", *purity_classes(result)), purity_rows(result))
+    _table("In the product, by class", ("class", "particles", "yield", "median diameter (nm)"), _by_class(result))
+    for note in (*result.notes, *(drawn.notes if drawn is not None else ())):
+        click.echo(f"note: {note}")
+
+
+def _by_class(result: ProtocolResult) -> list[tuple[str, ...]]:
+    from vesicula.isolation.protocol import count_text
+
+    last = result.reports[-1]
+    population = last.product.population
+    rows: list[tuple[str, ...]] = []
+    for name, per_ml in population.by_class().items():
+        count, median = per_ml * last.product.volume_ml, population.median_diameter_nm(name)
+        shown = "" if median is None or count < 1 else f"{median:.0f}"
+        rows.append((name, count_text(count), f"{100 * last.yield_by_class[name]:.3g} %", shown))
+    return rows
+
+
+def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
-    from vesicula.isolation.protocol import HEADINGS
-
-    # Wide enough not to fold numbers; a terminal that is narrower wraps, a file is not bound to its width.
-    console = Console(width=200, markup=False, highlight=False, emoji=False)
-    table = Table(title=result.name, box=SIMPLE, title_justify="left")
-    for k, heading in enumerate(HEADINGS):
+    # As wide as the table, so that numbers do not fold: a narrow terminal wraps, a file is not bound to a width.
+    table = Table(title=title, box=SIMPLE, title_justify="left")
+    for k, heading in enumerate(heads):
         table.add_column(heading, justify="right" if k else "left", no_wrap=True)
-    for row in result.rows():
+    for row in rows:
         table.add_row(*row)
-    console.print(table)
-    last = result.reports[-1]
-    contaminants = Table(title="In the product, by class", box=SIMPLE, title_justify="left")
-    for heading in ("class", "particles", "yield", "target per particle", "median diameter (nm)"):
-        contaminants.add_column(heading, justify="left" if heading == "class" else "right")
-    population = last.product.population
-    for name, count in population.by_class().items():
-        ratio = last.target_per_contaminant.get(name)
-        median = population.median_diameter_nm(name)
-        contaminants.add_row(
-            name,
-            f"{count * last.product.volume_ml:.3g}",
-            f"{100 * last.yield_by_class[name]:.3g} %",
-            "target" if ratio is None else f"{ratio:.2g}",
-            "" if median is None else f"{median:.0f}",
-        )
-    console.print(contaminants)
-    for note in result.notes:
-        click.echo(f"note: {note}")
+    Console(width=220, markup=False, highlight=False, emoji=False).print(table)
 
 
-def _json(result: ProtocolResult) -> str:
-    return json.dumps(result.to_json(), indent=1, allow_nan=False) + "\n"
+def _json(result: ProtocolResult, drawn: Ensemble | None) -> str:
+    content = result.to_json()
+    if drawn is not None:
+        content["ensemble"] = drawn.to_json()
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
 def _draw(result: ProtocolResult, figure: Path | None, profile: Path | None) -> None:

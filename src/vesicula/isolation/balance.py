@@ -15,7 +15,8 @@ from vesicula.core.population import MixedPopulation
 
 Role = Literal["product", "waste", "loss"]
 TOLERANCE = 1e-9
-"""Largest relative error of the balance of any class."""
+"""Largest relative error of the balance of any class, density and diameter."""
+LEAST = 1e-200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,6 +72,8 @@ class Outcome:
         Relative centrifugal force at the largest radius times hours.
     max_g : float
         Largest force met.
+    shear_per_s : float
+        Largest shear rate at a wall; 0 where the step is not known for it.
     facts : mapping of str to float
         Numbers worth showing, such as ``"cutoff_nm"``; keys carry their unit.
     notes : tuple of str
@@ -83,6 +86,7 @@ class Outcome:
     hours: float = 0.0
     g_hours: float = 0.0
     max_g: float = 0.0
+    shear_per_s: float = 0.0
     facts: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
 
@@ -92,10 +96,16 @@ class Outcome:
             raise AnalysisError(f"{self.method}: particles are not conserved (relative error {error:.2g})")
 
     def balance_error(self) -> float:
-        """Return the largest relative error of the balance over the classes."""
-        inside = self.feed.totals().sum(axis=(1, 2))
-        outside = sum((f.totals().sum(axis=(1, 2)) for f in self.fractions), np.zeros_like(inside))
-        return float(np.max(np.abs(outside - inside) / np.maximum(inside, 1e-300), initial=0.0, where=inside > 0))
+        """Return the largest relative error of the balance over classes, densities and diameters, each by itself.
+
+        What comes out of nothing is an infinite error. Counts below 1e-200 particles are beyond rounding and left out.
+        """
+        inside = self.feed.totals()
+        outside = sum((f.totals() for f in self.fractions), np.zeros_like(inside))
+        if np.any(outside[inside <= 0] > 0):
+            return float("inf")
+        there = inside > LEAST
+        return float(np.max(np.abs(outside[there] / inside[there] - 1.0), initial=0.0))
 
     def fraction(self, name: str) -> Fraction:
         """Return the fraction of that name."""

@@ -1,8 +1,8 @@
 """Differential centrifugation in any rotor.
 
 Pelleted shares: Livshits et al. 2015, Sci Rep 5:17319 (swing-out: uniform start in a tube of constant cross-section;
-fixed angle: elliptic slices, equation 17 of its supplement). Where diffusion matters (Peclet number below 500), the Lamm
-equation is solved instead.
+fixed angle: elliptic slices, equation 17 of its supplement). Where diffusion matters (Peclet number below 500), the
+Lamm equation is solved instead.
 """
 
 from __future__ import annotations
@@ -144,11 +144,12 @@ def pelleted_share_diffusing(run: Run, s: FloatArray, diffusion: FloatArray, *, 
     ratio = r.r_max_mm * 1e-3 / (r.r_max_mm * 1e-3 - length) if swing else 1.0
     crossings = np.abs(drift[slow]) * run.minutes * 60.0 / length
     profile = lamm_profile(peclet[slow], crossings, radius_ratio=ratio)
-    share[slow] = _lowest(profile)
+    share[slow] = lowest_share(profile)
     return share
 
 
-def _lowest(profile: FloatArray) -> FloatArray:
+def lowest_share(profile: FloatArray) -> FloatArray:
+    """Return what lies in the pellet's layer of profiles from `lamm_profile`, shape (m,)."""
     layer = PELLET_LAYER_SHARE * CELLS
     whole = int(layer)
     tail = profile[:, CELLS - whole :].sum(axis=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vesicula.core.measurement import FloatArray
+from vesicula.isolation.jit import compiled
 
 CELLS = 120
 STEPS = 240
@@ -43,9 +44,9 @@ def lamm_profile(
     right, left = cells**2 * _bernoulli(-z), cells**2 * _bernoulli(z)
     total = np.abs(crossings) / np.maximum(np.abs(pe), 1e-12)  # t D / L^2
     weights = np.linspace(0.0, 1.0, steps + 1) ** 3
+    shares = np.diff(weights)
     content = np.full((pe.size, cells), 1.0 / cells)
-    for share in np.diff(weights):
-        content = _implicit(content, right, left, (share * total)[:, None])
+    _march(content, right, left, total, shares)
     return content
 
 
@@ -55,22 +56,22 @@ def _bernoulli(z: FloatArray) -> FloatArray:
     return np.where(small, 1.0 - z / 2.0, safe / np.expm1(np.clip(safe, -700, 700)))
 
 
-def _implicit(content: FloatArray, right: FloatArray, left: FloatArray, dt: FloatArray) -> FloatArray:
-    """Solve one backward Euler step by the Thomas algorithm, all particles together."""
+@compiled
+def _march(content: FloatArray, right: FloatArray, left: FloatArray, total: FloatArray, shares: FloatArray) -> None:
+    """Take all backward Euler steps in place, by the Thomas algorithm, one particle after another."""
     m, n = content.shape
-    diagonal = np.ones((m, n))
-    diagonal[:, :-1] += dt * right
-    diagonal[:, 1:] += dt * left
-    below, above = -dt * right, -dt * left  # entries (i+1, i) and (i, i+1)
-    c, d = np.empty((m, n)), np.empty((m, n))
-    c[:, 0], d[:, 0] = above[:, 0] / diagonal[:, 0], content[:, 0] / diagonal[:, 0]
-    for i in range(1, n):
-        pivot = diagonal[:, i] - below[:, i - 1] * c[:, i - 1]
-        if i < n - 1:
-            c[:, i] = above[:, i] / pivot
-        d[:, i] = (content[:, i] - below[:, i - 1] * d[:, i - 1]) / pivot
-    solved = np.empty((m, n))
-    solved[:, -1] = d[:, -1]
-    for i in range(n - 2, -1, -1):
-        solved[:, i] = d[:, i] - c[:, i] * solved[:, i + 1]
-    return np.asarray(solved / solved.sum(axis=1, keepdims=True), dtype=np.float64)
+    above, solved = np.empty(n), np.empty(n)
+    for k in range(m):
+        for share in shares:
+            dt = share * total[k]
+            above[0] = -dt * left[k, 0] / (1.0 + dt * right[k, 0])
+            solved[0] = content[k, 0] / (1.0 + dt * right[k, 0])
+            for i in range(1, n):
+                diagonal = 1.0 + dt * left[k, i - 1] + (dt * right[k, i] if i < n - 1 else 0.0)
+                below = -dt * right[k, i - 1]
+                pivot = diagonal - below * above[i - 1]
+                above[i] = -dt * left[k, i] / pivot if i < n - 1 else 0.0
+                solved[i] = (content[k, i] - below * solved[i - 1]) / pivot
+            for i in range(n - 2, -1, -1):
+                solved[i] -= above[i] * solved[i + 1]
+            content[k] = solved / solved.sum()

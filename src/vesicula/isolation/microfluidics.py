@@ -88,7 +88,8 @@ def lateral_displacement(  # noqa: PLR0913 - settings of one device, by keyword
     collected = ndtr((bumps - 0.5) * shift / blur)
     too_large = d >= gap_nm  # such particles clog the array
     share = np.where(too_large, 0.0, collected)
-    facts = {"critical_diameter_nm": critical}
+    # Plane Poiseuille flow between two pillars: 6 v / gap at their walls.
+    facts = {"critical_diameter_nm": critical, "shear_per_s": 6.0 * speed_mm_per_s * 1e6 / gap_nm}
     return _device(feed, "DLD", share, ("bumped", "zigzag"), flow_ul_per_min * parallel, facts, too_large)
 
 
@@ -243,7 +244,11 @@ def field_flow(  # noqa: PLR0913 - settings of one device, by keyword
         lost(feed, loss, name="in the device"),
     )
     facts = MappingProxyType({"injections": float(runs)})
-    return Outcome(method="AF4", feed=feed, fractions=parts, hours=runs * end_min / 60.0, facts=facts)
+    # 6 v / w at the wall; the channel's breadth times its length is void_ml / w, its length taken as 27 cm [E].
+    speed_m_per_s = out_ml_per_min * 1e-6 / 60.0 / (void_ml * 1e-6 / 0.27)
+    shear = 6.0 * speed_m_per_s / (width_um * 1e-6)
+    hours = runs * end_min / 60.0
+    return Outcome(method="AF4", feed=feed, fractions=parts, hours=hours, shear_per_s=shear, facts=facts)
 
 
 def _device(  # noqa: PLR0913, PLR0917 - one call, from two places
@@ -271,4 +276,8 @@ def _device(  # noqa: PLR0913, PLR0917 - one call, from two places
         lost(feed, loss, name="in the device"),
     )
     hours = feed.volume_ml * 1000.0 / flow_ul_per_min / 60.0
-    return Outcome(method=method, feed=feed, fractions=parts, hours=hours, facts=MappingProxyType(facts), notes=notes)
+    shear = facts.get("shear_per_s", 0.0)
+    return Outcome(
+        method=method, feed=feed, fractions=parts, hours=hours, shear_per_s=shear, facts=MappingProxyType(facts),
+        notes=notes,
+    )  # fmt: skip

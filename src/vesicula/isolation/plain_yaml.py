@@ -9,9 +9,9 @@ import yaml
 
 from vesicula.core.errors import UnreadableFile
 
-MAX_CHARACTERS = 1_000_000
+MAX_CHARACTERS = 200_000
 MAX_DEPTH = 12
-REMEDY = "Correct the file; docs/explanation/isolation.md shows every key."
+REMEDY = "Correct the file; docs/reference/isolation.md shows every key."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,6 +59,13 @@ class Entry:
             raise self.error("a list", _kind(self.value))
         return self.value
 
+    def whole(self, low: int, high: int) -> int:
+        """Return the value as a whole number within [low, high]."""
+        value = self.number(low, high)
+        if value != int(value):
+            raise self.error(f"a whole number from {low} to {high}")
+        return int(value)
+
     def text(self, allowed: Collection[str] | None = None) -> str:
         """Return the value as text, one of `allowed` if given."""
         if not isinstance(self.value, str) or (allowed is not None and self.value not in allowed):
@@ -70,8 +77,8 @@ class Entry:
         value = self.value
         wrong = isinstance(value, bool) or not isinstance(value, float)
         if wrong or not isinstance(value, float) or not _within(value, low, high, above):
-            limits = [f"at least {low:g}" if low is not None else "", f"at most {high:g}" if high is not None else ""]
-            limits += [f"greater than {above:g}" if above is not None else ""]
+            limits = [f"greater than {above:g}" if above is not None else ""]
+            limits += [f"at least {low:g}" if low is not None else "", f"at most {high:g}" if high is not None else ""]
             raise self.error(" ".join(["a number", " and ".join(x for x in limits if x)]).strip())
         return value
 
@@ -127,6 +134,8 @@ def parse_yaml(text: str, *, name: str) -> Entry:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise _error(name, line, "YAML", error.problem or "a mistake") from None
+    except RecursionError:
+        raise _error(name, 1, f"at most {MAX_DEPTH} levels", "deeper nesting") from None
     except yaml.YAMLError as error:
         raise _error(name, 1, "YAML text", str(error).splitlines()[0]) from None
     if node is None:

@@ -15,6 +15,8 @@ from vesicula.isolation.balance import Fraction, Outcome
 COUNTED_FROM_NM = 50.0
 """Smallest diameter that particle tracking counts, for particles per microgram [E]: 50-70 nm for vesicles."""
 CLOSES = 1e-9
+NONE_LEFT = 1e30
+"""A ratio above this means less than one of the others in any batch that can be made."""
 
 Act = Callable[[Fraction, str], Outcome]
 
@@ -35,6 +37,10 @@ class Step:
         Where it stands in a file, for messages.
     marker : str or None
         Marker that it captures by.
+    method : str
+        Kind of step, a key of `vesicula.isolation.protocol_text.METHODS`; empty where it was made by hand.
+    context : object
+        What `method` was read with; for `vesicula.isolation.ensemble` alone.
     """
 
     label: str
@@ -42,6 +48,8 @@ class Step:
     medium_after: str | None = None
     place: str = ""
     marker: str | None = None
+    method: str = ""
+    context: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,8 +78,8 @@ class StepReport:
         Particles of 50 nm or more, whatever their class, per microgram of protein: what NTA and BCA would give.
     target_per_ug : float
         Target particles per microgram of protein.
-    hours, g_hours, max_g : float
-        Since the beginning.
+    hours, g_hours, max_g, shear_per_s : float
+        Since the beginning; the largest force and the largest shear rate at a wall met so far.
     """
 
     label: str
@@ -88,6 +96,7 @@ class StepReport:
     hours: float
     g_hours: float
     max_g: float
+    shear_per_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,7 +135,7 @@ class ProtocolResult:
                 r.label,
                 f"{r.product.volume_ml:.3g}",
                 f"{100 * r.target_yield:.3g} %",
-                f"{_total(r.product, self.target):.2g}",
+                count_text(_total(r.product, self.target)),
                 _percent(r.target_share),
                 f"{r.protein_ug:.3g}",
                 f"{r.particles_per_ug:.2g}",
@@ -135,6 +144,7 @@ class ProtocolResult:
                 f"{r.hours:.3g}",
                 f"{r.max_g:.3g}",
                 f"{r.g_hours:.3g}",
+                f"{r.shear_per_s:.2g}",
             )
             for r in self.reports
         ]
@@ -155,7 +165,7 @@ class ProtocolResult:
 
 HEADINGS = (
     "step", "volume (mL)", "yield", "target particles", "target share", "protein (ug)", "particles/ug", "target/ug",
-    "ApoB in protein", "hours", "max g", "g x hours",
+    "ApoB in protein", "hours", "max g", "g x hours", "shear (1/s)",
 )  # fmt: skip
 
 
@@ -197,9 +207,12 @@ def run_protocol(
             product = outcome.product
         except AnalysisError as error:
             raise AnalysisError(f"{step.place or step.label}: {error}") from error
-        if sum(product.population.by_class()[t] for t in target) <= 0:
+        if _total(product, target) < 1.0:
             where = step.place or step.label
-            raise AnalysisError(f"{where}: no target particle is left in the product. Keep other fractions")
+            raise AnalysisError(
+                f"{where}: no target particle is left in the product (less than one is expected). "
+                "Keep other fractions, or another part"
+            )
         gone += sum((f.totals() for f in outcome.fractions if f.role != "product"), np.zeros_like(gone))
         reports.append(_report(step.label, outcome, product, (feed, target), reports[-1]))
         now, liquid = product, step.medium_after or liquid
@@ -212,8 +225,8 @@ def _check_names(feed: Fraction, steps: Sequence[Step], target: Sequence[str]) -
     for name in target:
         if name not in feed.population.names:
             raise AnalysisError(f"target {name!r} is not in the feed. It has: {', '.join(feed.population.names)}")
-    if not target or _total(feed, target) <= 0:
-        raise AnalysisError("the feed holds no target particle")
+    if not target or _total(feed, target) < 1.0:
+        raise AnalysisError("the feed holds no target particle (less than one); give more particles or volume")
     if not steps:
         raise AnalysisError("a protocol needs at least one step")
     markers = [s.marker for s in steps if s.marker is not None]
@@ -263,7 +276,18 @@ def _report(
         hours=(before.hours if before else 0.0) + (outcome.hours if outcome else 0.0),
         g_hours=(before.g_hours if before else 0.0) + (outcome.g_hours if outcome else 0.0),
         max_g=max(before.max_g if before else 0.0, outcome.max_g if outcome else 0.0),
+        shear_per_s=max(before.shear_per_s if before else 0.0, outcome.shear_per_s if outcome else 0.0),
     )
+
+
+def count_text(count: float) -> str:
+    """Return a number of particles for a table; an expectation below one is none in practice."""
+    return f"{count:.2g}" if count >= 1 or count == 0 else "< 1"
+
+
+def ratio_text(ratio: float) -> str:
+    """Return target particles per other particle for a table."""
+    return "none left" if not np.isfinite(ratio) or ratio > NONE_LEFT else f"{ratio:.2g}"
 
 
 def _percent(share: float) -> str:
@@ -301,6 +325,7 @@ def _report_json(r: StepReport) -> dict[str, Any]:
         "hours": r.hours,
         "g_hours": r.g_hours,
         "max_g": r.max_g,
+        "shear_per_s": r.shear_per_s,
         "balance_error": r.outcome.balance_error() if r.outcome else 0.0,
         "facts": dict(r.outcome.facts) if r.outcome else {},
         "fractions": fractions,

@@ -36,7 +36,10 @@ class Bounds(NamedTuple):
     above: float | None = None
 
 
-POSITIVE, SHARE, PLAIN = Bounds(above=0), Bounds(low=0, high=1), Bounds(low=0)
+POSITIVE, SHARE, PLAIN = Bounds(low=1e-6, high=1e6), Bounds(low=0, high=1), Bounds(low=0, high=1e6)
+# Bounds of what can be in a laboratory; they also keep every product of numbers finite.
+VOLUME_ML, COUNT = Bounds(low=1e-4, high=1e7), Bounds(low=0, high=1e20)
+MAX_WASHES, MAX_FRACTIONS, MAX_STEPS = 20, 500, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,8 @@ class Protocol:
         Wanted classes.
     steps : tuple of Step
         In order.
+    stated : frozenset of str
+        Classes whose number the file itself states; the others come from a packaged feed.
     """
 
     name: str
@@ -70,6 +75,7 @@ class Protocol:
     medium: str
     target: tuple[str, ...]
     steps: tuple[Step, ...]
+    stated: frozenset[str] = frozenset()
 
     def run(self) -> ProtocolResult:
         """Run it."""
@@ -80,6 +86,7 @@ class _Context(NamedTuple):
     cells: Mapping[str, Entry]
     equipment: Equipment
     numbers: dict[str, float]
+    device: str = ""
 
 
 _Make = Callable[[_Context, Fraction, str], Outcome]
@@ -100,7 +107,7 @@ def parse_protocol(text: str, *, name: str, equipment: Equipment | None = None) 
     Parameters
     ----------
     text : str
-        YAML; docs/explanation/isolation.md lists every key.
+        YAML; docs/reference/isolation.md lists every key.
     name : str
         Name of the file, for messages.
     equipment : Equipment, optional
@@ -117,17 +124,17 @@ def parse_protocol(text: str, *, name: str, equipment: Equipment | None = None) 
         When a key, a name or a number is not as described: file, line and key are named.
     """
     root = parse_yaml(text, name=name).mapping(ROOT_KEYS, ("vesicula_protocol", "feed", "target", "steps"))
-    root["vesicula_protocol"].number(1, 1)
-    feed, liquid = _feed(root["feed"])
+    root["vesicula_protocol"].whole(1, 1)
+    feed, liquid, stated = _feed(root["feed"])
     targets = root["target"].items()
     if not targets:
         raise root["target"].error("at least one class")
     target = tuple(entry.text(feed.population.names) for entry in targets)
     steps = tuple(_step(entry, n, equipment or Equipment()) for n, entry in enumerate(root["steps"].items(), start=1))
-    if not steps:
-        raise root["steps"].error("at least one step")
+    if not 1 <= len(steps) <= MAX_STEPS:
+        raise root["steps"].error(f"1 to {MAX_STEPS} steps", f"{len(steps)}")
     title = root["name"].text() if "name" in root else name
-    return Protocol(name=title, feed=feed, medium=liquid, target=target, steps=steps)
+    return Protocol(name=title, feed=feed, medium=liquid, target=target, steps=steps, stated=stated)
 
 
 @cache
@@ -141,24 +148,30 @@ def _presets() -> Mapping[str, tuple[dict[str, float], str]]:
 
 
 def _particles(entry: Entry) -> dict[str, float]:
-    return {key: cell.number(low=0) for key, cell in entry.mapping(particle_classes()).items()}
+    return {key: cell.number(COUNT.low, COUNT.high) for key, cell in entry.mapping(particle_classes()).items()}
 
 
-def _feed(entry: Entry) -> tuple[Fraction, str]:
+def _feed(entry: Entry) -> tuple[Fraction, str, frozenset[str]]:
     cells = entry.mapping(FEED_KEYS, ("volume_ml",))
-    volume = cells["volume_ml"].number(above=0)
+    volume = cells["volume_ml"].number(high=VOLUME_ML.high, above=0)
     particles: dict[str, float] = {}
+    stated: frozenset[str] = frozenset()
     liquid = "PBS"
     if "preset" in cells:
         given, liquid = _presets()[cells["preset"].text(_presets())]
         particles.update(given)
     if "particles" in cells:
-        particles.update(_particles(cells["particles"]))
+        own = _particles(cells["particles"])
+        stated = frozenset(own)
+        particles.update(own)
     if sum(particles.values()) <= 0:
         raise entry.error("particles of some class, or a preset", "an empty feed")
     if "medium" in cells:
         liquid = cells["medium"].text(MEDIA)
-    return Fraction(name="feed", population=mixed_population(particles), volume_ml=volume), liquid
+    return Fraction(name="feed", population=mixed_population(particles), volume_ml=volume), liquid, stated
+
+
+_DEVICES = {"dld": "DLD", "acoustic": "acoustic", "af4": "AF4"}
 
 
 def _step(entry: Entry, n: int, equipment: Equipment) -> Step:
@@ -170,7 +183,7 @@ def _step(entry: Entry, n: int, equipment: Equipment) -> Step:
     cells = body.mapping((*method.numbers, *method.other), method.required)
     bounds = {key: b for key, b in method.numbers.items() if key in cells}
     numbers = {key: cells[key].number(b.low, b.high, above=b.above) for key, b in bounds.items()}
-    context = _Context(cells, equipment, numbers)
+    context = _Context(cells, equipment, numbers, _DEVICES.get(kinds[0], ""))
     label = given["label"].text() if "label" in given else f"{n}. {kinds[0]}"
     return Step(
         label=label,
@@ -178,6 +191,8 @@ def _step(entry: Entry, n: int, equipment: Equipment) -> Step:
         medium_after="PBS" if _pellet_is_kept(kinds[0], cells) else method.medium_after,
         place=f"{body.file}: line {body.line}, step {n} ({kinds[0]})",
         marker=cells["marker"].text(MARKERS) if "marker" in cells else None,
+        method=kinds[0],
+        context=context,
     )
 
 
@@ -185,7 +200,8 @@ def _pellet_is_kept(kind: str, cells: Mapping[str, Entry]) -> bool:
     return kind == "centrifuge" and cells["keep"].value == "pellet"
 
 
-def _liquid(c: _Context, liquid: str, default_c: float) -> Medium:
+def step_medium(c: _Context, liquid: str, default_c: float) -> Medium:
+    """Return the liquid of a step: the one it names, else the one that it comes in, at its temperature."""
     named = c.cells["medium"].text(MEDIA) if "medium" in c.cells else liquid
     return medium(named, c.numbers.get("temperature_c", default_c))
 
@@ -195,7 +211,8 @@ def _rest(c: _Context, *taken: str) -> dict[str, Any]:
     return {key: value for key, value in c.numbers.items() if key not in taken}
 
 
-def _run(c: _Context, minutes: float) -> Run:
+def step_run(c: _Context, minutes: float) -> Run:
+    """Return the run of a spinning step."""
     chosen = rotor(c.cells["rotor"].text(), c.equipment.rotors)
     if ("rpm" in c.numbers) == ("rcf_g" in c.numbers):
         raise AnalysisError("give either rpm, or rcf_g with the radius that it is meant at")
@@ -207,15 +224,13 @@ def _run(c: _Context, minutes: float) -> Run:
 
 
 def _centrifuge(c: _Context, feed: Fraction, liquid: str) -> Outcome:
-    washes = c.numbers.get("washes", 0.0)
-    if washes != int(washes):
-        raise c.cells["washes"].error("a whole number")
+    washes = c.cells["washes"].whole(0, MAX_WASHES) if "washes" in c.cells else 0
     return centrifuge(
         feed,
-        _run(c, c.numbers["minutes"]),
-        liquid=_liquid(c, liquid, 4.0),
+        step_run(c, c.numbers["minutes"]),
+        liquid=step_medium(c, liquid, 4.0),
         keep=cast("Any", c.cells["keep"].text(("pellet", "supernatant"))),
-        washes=int(washes),
+        washes=washes,
         **_rest(c, "rpm", "rcf_g", "minutes", "washes", "temperature_c"),
     )
 
@@ -224,26 +239,25 @@ def _gradient(c: _Context, feed: Fraction, _: str) -> Outcome:
     layers = []
     for entry in c.cells["layers"].items():
         cells = entry.mapping(("percent", "volume_ml"), ("percent", "volume_ml"))
-        layers.append(Layer(percent=cells["percent"].number(0, 65), volume_ml=cells["volume_ml"].number(above=0)))
+        layers.append(
+            Layer(percent=cells["percent"].number(0, 65), volume_ml=cells["volume_ml"].number(high=1e3, above=0))
+        )
     keep = ["pellet" if e.value == "pellet" else _whole(e) for e in c.cells["keep"].items()]
     return density_gradient(
         feed,
-        _run(c, 60.0 * c.numbers["hours"]),
+        step_run(c, 60.0 * c.numbers["hours"]),
         layers=layers,
         solute=cast("Any", c.cells["solute"].text(("sucrose", "iodixanol"))),
         temperature_c=c.numbers.get("temperature_c", 4.0),
         keep=cast("Any", keep),
-        n_fractions=int(c.numbers.get("fractions", 12)),
+        n_fractions=c.cells["fractions"].whole(2, 100) if "fractions" in c.cells else 12,
         load=cast("Any", c.cells["load"].text(("top", "bottom")) if "load" in c.cells else "top"),
         **_rest(c, "rpm", "rcf_g", "hours", "temperature_c", "fractions"),
     )
 
 
 def _whole(entry: Entry) -> int:
-    value = entry.number(low=1)
-    if value != int(value):
-        raise entry.error("a whole number")
-    return int(value)
+    return entry.whole(1, 1_000_000)
 
 
 def _sec(c: _Context, feed: Fraction, _: str) -> Outcome:
@@ -251,7 +265,7 @@ def _sec(c: _Context, feed: Fraction, _: str) -> Outcome:
         feed,
         column(c.cells["column"].text(), c.equipment.columns),
         keep=[_whole(e) for e in c.cells["keep"].items()],
-        n_fractions=int(c.numbers.get("fractions", 30)),
+        n_fractions=c.cells["fractions"].whole(1, MAX_FRACTIONS) if "fractions" in c.cells else 30,
         **_rest(c, "fractions"),
     )
 
@@ -269,10 +283,10 @@ def _filter(c: _Context, feed: Fraction, _: str) -> Outcome:
 
 
 def _immuno(c: _Context, feed: Fraction, liquid: str) -> Outcome:
-    at_least = int(c.numbers.get("at_least", 2))
+    at_least = c.cells["at_least"].whole(1, 10_000) if "at_least" in c.cells else 2
     settings = _rest(c, "temperature_c", "at_least")
     marker = c.cells["marker"].text(MARKERS)
-    return immunocapture(feed, marker=marker, liquid=_liquid(c, liquid, 4.0), at_least=at_least, **settings)
+    return immunocapture(feed, marker=marker, liquid=step_medium(c, liquid, 4.0), at_least=at_least, **settings)
 
 
 def _precipitate(c: _Context, feed: Fraction, _: str) -> Outcome:
@@ -284,7 +298,7 @@ def _device(function: Callable[..., Outcome]) -> _Make:
         settings = _rest(c, "temperature_c")
         if "parallel" in settings:
             settings["parallel"] = _whole(c.cells["parallel"])
-        return function(feed, liquid=_liquid(c, liquid, 20.0), **settings)
+        return function(feed, liquid=step_medium(c, liquid, 20.0), **settings)
 
     return make
 
@@ -297,10 +311,10 @@ def _dilute(c: _Context, feed: Fraction, _: str) -> Outcome:
     return Outcome(method="dilute", feed=feed, fractions=(diluted,))
 
 
-_SPIN = {"rpm": POSITIVE, "rcf_g": POSITIVE, "temperature_c": Bounds(0, 60)}
+_SPIN = {"rpm": Bounds(low=1, high=1e6), "rcf_g": Bounds(low=0.01, high=1e7), "temperature_c": Bounds(0, 60)}
 _MEMBRANE = {
-    "cutoff_kda": POSITIVE, "concentrate_to_ml": POSITIVE, "diavolumes": PLAIN, "area_cm2": POSITIVE,
-    "flux_l_per_m2_h": POSITIVE, "adsorbed": SHARE,
+    "cutoff_kda": POSITIVE, "concentrate_to_ml": VOLUME_ML, "diavolumes": PLAIN, "area_cm2": POSITIVE,
+    "flux_l_per_m2_h": POSITIVE, "adsorbed": SHARE, "shear_per_s": POSITIVE,
 }  # fmt: skip
 _FLOW = {"temperature_c": Bounds(0, 60), "flow_ul_per_min": POSITIVE, "parallel": Bounds(low=1)}
 
@@ -308,7 +322,7 @@ METHODS: Mapping[str, _Method] = MappingProxyType({
     "centrifuge": _Method(
         make=_centrifuge,
         numbers=_SPIN | {
-            "minutes": POSITIVE, "resuspend_ml": POSITIVE, "washes": PLAIN, "pellet_loss": SHARE,
+            "minutes": POSITIVE, "resuspend_ml": VOLUME_ML, "washes": PLAIN, "pellet_loss": SHARE,
             "residual": Bounds(0, 0.5),
         },
         other=("rotor", "at", "keep", "medium"),
@@ -328,7 +342,7 @@ METHODS: Mapping[str, _Method] = MappingProxyType({
     "filter": _Method(make=_filter, numbers={"pore_nm": POSITIVE, "adsorbed": SHARE}),
     "sec": _Method(
         make=_sec,
-        numbers={"fraction_ml": POSITIVE, "fractions": Bounds(1, 500)},
+        numbers={"fraction_ml": VOLUME_ML, "fractions": Bounds(1, 500)},
         other=("column", "keep"),
         required=("column", "keep"),
         medium_after="PBS",
@@ -336,8 +350,8 @@ METHODS: Mapping[str, _Method] = MappingProxyType({
     "immunoaffinity": _Method(
         make=_immuno,
         numbers={
-            "beads_per_ml": POSITIVE, "bead_um": POSITIVE, "hours": POSITIVE, "antibody_nm": POSITIVE,
-            "at_least": Bounds(low=1), "elute_ml": POSITIVE, "non_specific": SHARE, "eluted": SHARE,
+            "beads_per_ml": Bounds(low=1, high=1e15), "bead_um": POSITIVE, "hours": POSITIVE, "antibody_nm": POSITIVE,
+            "at_least": Bounds(low=1), "elute_ml": VOLUME_ML, "non_specific": SHARE, "eluted": SHARE,
             "temperature_c": Bounds(0, 60),
         },
         other=("marker", "medium"),
@@ -347,7 +361,7 @@ METHODS: Mapping[str, _Method] = MappingProxyType({
     "precipitation": _Method(
         make=_precipitate,
         numbers={
-            "percent": POSITIVE, "peg_kda": POSITIVE, "hours": POSITIVE, "resuspend_ml": POSITIVE,
+            "percent": POSITIVE, "peg_kda": POSITIVE, "hours": POSITIVE, "resuspend_ml": VOLUME_ML,
             "carry_over": SHARE, "collected": SHARE,
         },
         medium_after="PBS",
@@ -369,13 +383,13 @@ METHODS: Mapping[str, _Method] = MappingProxyType({
         make=_device(microfluidics.field_flow),
         numbers={
             "temperature_c": Bounds(0, 60), "keep_from_min": PLAIN, "keep_to_min": POSITIVE, "end_min": POSITIVE,
-            "width_um": POSITIVE, "void_ml": POSITIVE, "cross_ml_per_min": POSITIVE, "out_ml_per_min": POSITIVE,
-            "load_ml": POSITIVE,
+            "width_um": POSITIVE, "void_ml": VOLUME_ML, "cross_ml_per_min": POSITIVE, "out_ml_per_min": POSITIVE,
+            "load_ml": VOLUME_ML,
         },
         other=("medium",),
         required=("keep_from_min", "keep_to_min"),
         medium_after="PBS",
     ),
-    "dilute": _Method(make=_dilute, numbers={"to_ml": POSITIVE}, required=("to_ml",)),
+    "dilute": _Method(make=_dilute, numbers={"to_ml": VOLUME_ML}, required=("to_ml",)),
 })  # fmt: skip
 """Steps that a protocol may have, each with its keys."""

@@ -28,7 +28,9 @@ _NUMBERS = (
 KEYS = (*_NUMBERS, "source", "sureness")
 FLOW_ML_PER_MIN = 0.5
 """Gravity flow of a 10 mL column [E, sureness L]; only the hours depend on it."""
-_PORES = ndtri((np.arange(60) + 0.5) / 60)
+SHEAR_PER_S = 20.0
+"""Between beads: 8 v / d of 0.1 mm/s in channels of about 40 um (beads of 60-200 um) [E, sureness L]."""
+PORE_DEVIATES = ndtri((np.arange(60) + 0.5) / 60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,7 @@ class Column:
 
     def partition(self, diameter_nm: FloatArray) -> FloatArray:
         """Return the share of the pores' volume that a sphere can enter, 0 to 1; shape of the diameters."""
-        pores = self.pore_median_nm * np.exp(np.log(self.pore_gsd) * _PORES)
+        pores = self.pore_median_nm * np.exp(np.log(self.pore_gsd) * PORE_DEVIATES)
         free = np.clip(1.0 - np.asarray(diameter_nm)[..., None] / pores, 0.0, 1.0) ** 2
         return np.asarray(free.mean(axis=-1), dtype=np.float64)
 
@@ -151,6 +153,7 @@ def size_exclusion(
         feed=feed,
         fractions=tuple(parts),
         hours=runs * eluted / FLOW_ML_PER_MIN / 60.0,
+        shear_per_s=SHEAR_PER_S,
         facts=MappingProxyType({"column_runs": float(runs), "load_ml": load, "void_ml": column.void_ml}),
         notes=(f"column {column.name}: {column.source} (sureness {column.sureness})",),
     )
