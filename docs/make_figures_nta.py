@@ -350,8 +350,9 @@ def coverage_figure(results: list[tuple[Scenario, dict[str, Recovery]]], repeats
     """Coverage of every quantity; the band is where 95 % of the points of exact intervals fall."""
     names = list(SHORT)
     plot = Plot("Coverage of 95 % intervals, known truth", (-0.5, len(names) - 0.5), (86, 100.5), ("", "coverage, %"))
-    plot.ticks(x=[(i, SHORT[q].replace(" nm", "")) for i, q in enumerate(names)],
-        y=[(v, str(v)) for v in range(86, 101, 2)])
+    plot.ticks(
+        x=[(i, SHORT[q].replace(" nm", "")) for i, q in enumerate(names)], y=[(v, str(v)) for v in range(86, 101, 2)]
+    )
     half = 196 * np.sqrt(0.95 * 0.05 / repeats)
     for edge in (95 - half, 95 + half):
         plot.line([(-0.5, edge), (len(names) - 0.5, edge)], "#888888", width=1, dash="4 3")

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from vesicula.evidence.model import Question
     from vesicula.evidence.store import open_store
     from vesicula.instruments.nta.simulate import simulate_nta
+    from vesicula.instruments.nta.video.analyse import analyse_tracks, analyse_video
+    from vesicula.instruments.nta.video.movie import open_movie
+    from vesicula.instruments.nta.video.optics import load_optics
+    from vesicula.instruments.nta.video.simulate import simulate_video
     from vesicula.instruments.registry import read
     from vesicula.manifest.check import check_study
     from vesicula.manifest.init import init_study
@@ -41,13 +45,18 @@ _HOMES = {
     "Question": "vesicula.evidence.model",
     "Study": "vesicula.assess.study",
     "VesiculaError": "vesicula.core.errors",
+    "analyse_tracks": "vesicula.instruments.nta.video.analyse",
+    "analyse_video": "vesicula.instruments.nta.video.analyse",
     "check_study": "vesicula.manifest.check",
     "init_study": "vesicula.manifest.init",
+    "load_optics": "vesicula.instruments.nta.video.optics",
     "lognormal_population": "vesicula.core.population",
+    "open_movie": "vesicula.instruments.nta.video.movie",
     "open_store": "vesicula.evidence.store",
     "overview": "vesicula.mechanism.overview",
     "read": "vesicula.instruments.registry",
     "simulate_nta": "vesicula.instruments.nta.simulate",
+    "simulate_video": "vesicula.instruments.nta.video.simulate",
     "tumour_balance": "vesicula.evidence.balance",
     "verify_dossier": "vesicula.verify",
     "write_dossier": "vesicula.dossier.writer",
@@ -62,14 +71,19 @@ __all__ = [
     "Study",
     "VesiculaError",
     "__version__",
+    "analyse_tracks",
+    "analyse_video",
     "check_study",
     "dossier",
     "init_study",
+    "load_optics",
     "lognormal_population",
+    "open_movie",
     "open_store",
     "overview",
     "read",
     "simulate_nta",
+    "simulate_video",
     "tumour_balance",
     "verify_dossier",
     "write_dossier",

@@ -278,9 +278,7 @@ class Placer:
         if not asked.source and not asked.condition:
             return
         trials = self._once(("trials",), lambda: self.store.trials(self.version))
-        kinds = self._once(
-            ("kinds",), lambda: {(t.nct_id, t.table): match.sources_of(t.cell_source) for t in trials}
-        )
+        kinds = self._once(("kinds",), lambda: {(t.nct_id, t.table): match.sources_of(t.cell_source) for t in trials})
         same = [t for t in trials if asked.source and asked.key in kinds[t.nct_id, t.table]]
         for_it = [m.trial for m in match_trials(trials, condition=asked.condition)] if asked.condition else []
         unsaid = [t for t in trials if not match.names_source(t)]

@@ -210,9 +210,7 @@ def _balance_sentence(subject: str, entries: Sequence[BalanceClaim]) -> str:
             types = f" ({', '.join(f'{n} {k}' for k, n in kinds.most_common())})" if of else ""
             parts.append(f"{len(of) or 'none'} of {NOUNS[side]}{types}")
     inverse = sum(e.points_to not in (e.side, "") for e in entries)
-    turned = (
-        f" {inverse} of them carried an inhibitor, or less, of the molecule: see the doubts." if inverse else ""
-    )
+    turned = f" {inverse} of them carried an inhibitor, or less, of the molecule: see the doubts." if inverse else ""
     return f"Tumours, {subject}: {many(len(entries), 'claim')}, {', '.join(parts)}. {_meeting(entries)}{turned}"
 
 

@@ -274,9 +274,7 @@ def place_batches(
 
     with open_evidence(settings.store, settings.as_of) as placer:
         asks = [bool(b.cell_source.tissue or b.indication or b.cargo) for b in batches]
-        placed = [
-            placer.place(b) if ask else (NOTHING_STATED, NOT_ASKED) for b, ask in zip(batches, asks, strict=True)
-        ]
+        placed = [placer.place(b) if ask else (NOTHING_STATED, NOT_ASKED) for b, ask in zip(batches, asks, strict=True)]
         return list(placed), placer.version
 
 

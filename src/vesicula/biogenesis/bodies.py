@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from vesicula.biogenesis.jit import compiled
+from vesicula.core.jit import compiled
 from vesicula.biogenesis.model import Network
 from vesicula.biogenesis.ode import check_times
 from vesicula.biogenesis.secretion import SPECIES, WARM_UP_H, effective_values

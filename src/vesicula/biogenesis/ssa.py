@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vesicula.biogenesis.expr import TIME, Expr, Op, Sym, factors, symbols, walk
 from vesicula.biogenesis.happenings import Agenda, compile_events
-from vesicula.biogenesis.jit import compiled
+from vesicula.core.jit import compiled
 from vesicula.biogenesis.model import Network
 from vesicula.biogenesis.ode import check_times
 from vesicula.biogenesis.system import Code, System, compile_network

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vesicula.biogenesis.expr import Expr, Num, Op, Sym
-from vesicula.biogenesis.jit import compiled
+from vesicula.core.jit import compiled
 from vesicula.core.measurement import FloatArray
 
 IntArray = npt.NDArray[np.int64]

@@ -84,9 +84,7 @@ def balance(
 ) -> None:
     """Show claims that promote tumours beside those that inhibit them."""
     with open_store(store) as opened:
-        found = tumour_balance(
-            opened, cargo=cargo, cell_source=cell_source, tumour=tumour, as_of=revision_of(as_of)
-        )
+        found = tumour_balance(opened, cargo=cargo, cell_source=cell_source, tumour=tumour, as_of=revision_of(as_of))
     write = {
         "text": balance_text.balance_text,
         "json": balance_text.balance_json,

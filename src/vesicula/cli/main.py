@@ -32,6 +32,7 @@ COMMANDS = {
     ),
     "secrete": ("vesicula.cli.secrete", "secrete", "Predict what cells make and let go, with what is not known."),
     "plan": ("vesicula.cli.plan", "plan", "Search isolation protocols for a target, or move one to another rotor."),
+    "nta": ("vesicula.cli.nta", "nta", "Track nanoparticles in a raw video: sizes, concentration, and a page."),
     "demo": ("vesicula.cli.run", "demo", "Run the main job on real files that come with vesicula."),
 }
 """Command: module, name in it, and the line that --help shows (a test holds it against the docstring)."""

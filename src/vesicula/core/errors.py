@@ -87,6 +87,10 @@ class ManifestError(VesiculaError, ValueError):
         return (type(self), (self.path, self.problems))
 
 
+class SettingsError(VesiculaError, ValueError):
+    """An instrument's description or a setting of an analysis cannot be; the message says which and what can."""
+
+
 class AnalysisError(VesiculaError, ValueError):
     """The data cannot answer the question put to them."""
 

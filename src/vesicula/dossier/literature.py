@@ -100,9 +100,7 @@ def literature_block(
         for a, f in findings
     }
     # The sentence of a balance stands above its two sides.
-    own = {
-        b.subject: next((i for i in lines if i.endswith(f"/{TOPIC}/{_key(b)}")), "") for b in placement.balances
-    }
+    own = {b.subject: next((i for i in lines if i.endswith(f"/{TOPIC}/{_key(b)}")), "") for b in placement.balances}
     balances = tuple(_sides(b, lines.get(own[b.subject]), claims, once) for b in placement.balances)
     others = sorted((c for c in placement.claims if c.record_id in pending), key=_closeness)
     rows = tuple(_claim_item(c, once(c.record_id)) for c in others)

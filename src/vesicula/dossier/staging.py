@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -104,7 +104,32 @@ def staged(folder: Path, *, overwrite: bool) -> Iterator[Path]:
         When the place is taken or cannot be written.
     """
     _recover(folder)
-    check_target(folder, overwrite=overwrite)
+    with built_beside(folder, lambda: check_target(folder, overwrite=overwrite)) as work:
+        yield work
+
+
+@contextmanager
+def built_beside(folder: Path, check: Callable[[], None]) -> Iterator[Path]:
+    """Give a temporary sibling of a folder to build in; rename it into place when the block ends well.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the result shall be.
+    check : callable
+        Raises where the place may not be taken; asked before and after building.
+
+    Yields
+    ------
+    pathlib.Path
+        Removed when the block fails.
+
+    Raises
+    ------
+    DossierError
+        When the place cannot be written, and what `check` raises.
+    """
+    check()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = folder.parent / f".{folder.name}.{MARK}-new-{os.getpid()}-{secrets.token_hex(4)}"
@@ -114,10 +139,10 @@ def staged(folder: Path, *, overwrite: bool) -> Iterator[Path]:
     try:
         yield work
         fsync_tree(work)
-        check_target(folder, overwrite=overwrite)
+        check()
         _swap(work, folder)
     except OSError as error:
-        raise DossierError(f"{folder}: the dossier cannot be written ({error.strerror or error}).") from error
+        raise DossierError(f"{folder}: cannot be written ({error.strerror or error}).") from error
     finally:
         if work.exists():
             shutil.rmtree(work, ignore_errors=True)

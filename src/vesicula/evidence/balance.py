@@ -481,9 +481,7 @@ def _elsewhere(store: Store, name: str, version: str) -> list[Elsewhere]:
     candidates = {c.record_id: c for c in named.claims}
     for doubt in store.doubts(version):
         if words in f" {fold(doubt.text)} " and doubt.row not in candidates:
-            candidates |= {
-                c.record_id: c for c in store.query(Question(record_id=doubt.row), as_of=version).claims
-            }
+            candidates |= {c.record_id: c for c in store.query(Question(record_id=doubt.row), as_of=version).claims}
     for record, claim in candidates.items():
         remarks = [claim.notes, *(doubt.text for doubt in claim.doubts)]
         if record not in known and any(words in f" {fold(text)} " for text in remarks):

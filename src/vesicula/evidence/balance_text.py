@@ -66,9 +66,7 @@ def group_sentence(tumour: str, subject: str, entries: Sequence[BalanceClaim]) -
             if of:
                 count = _many(len(of)) if not parts else str(len(of))
                 preposition = "of" if side != "neither" else "on"
-                parts.append(
-                    f"{count} {preposition} {noun}{WHEN.get(carried, '')} ({_kinds(e.claim for e in of)})"
-                )
+                parts.append(f"{count} {preposition} {noun}{WHEN.get(carried, '')} ({_kinds(e.claim for e in of)})")
     said = f"{subject} in {tumour}: {', '.join(parts)}."
     named = any(m.role == "tumour" for e in entries for m in e.claim.mentions)
     return " ".join([said, *_reading(subject, entries), *([] if named else ["No tumour is named."])])

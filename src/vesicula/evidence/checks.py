@@ -41,9 +41,7 @@ PMID = re.compile(r"pmid:[1-9]\d{0,8}", re.IGNORECASE)
 NCT = re.compile(r"NCT\d{8}")
 REVIEW_NUMBER = re.compile(r"([AB]):(\d+)")
 OWN = "own data"
-REFERENCE_FORMS = (
-    "doi:10..., pmid:..., NCT and 8 digits, A:39 or B:111 (a founding review's list), or own data"
-)
+REFERENCE_FORMS = "doi:10..., pmid:..., NCT and 8 digits, A:39 or B:111 (a founding review's list), or own data"
 
 # Control characters that PostgreSQL cannot store or a terminal obeys; tab and line ends are text.
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
@@ -59,9 +57,7 @@ def check_row(row: Row) -> list[Problem]:
         *_check_g(row.cells["isolation_g"]),
         *_check_references(row.cells["reference_numbers"]),
     ]
-    return [
-        Problem(row=row.number, line=row.line, column=column, message=message) for column, message in found
-    ]
+    return [Problem(row=row.number, line=row.line, column=column, message=message) for column, message in found]
 
 
 def check_changes(changes: dict[str, str]) -> list[Problem]:

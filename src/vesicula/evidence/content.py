@@ -15,9 +15,7 @@ LIST_ROLES = {"condition": "condition", "cell_source": "cell_source", "cargo": "
 NOT_NAMES = {"", "not reported", "not applicable", "n.a."}
 
 # A condition of class cancer is a tumour where it says so: the reviews also file "endothelial angiogenesis" there.
-TUMOUR_WORDS = re.compile(
-    r"cancer|carcinoma|sarcoma|melanoma|lymphoma|leuk|glio|blastoma|myeloma|tumor|metasta"
-)
+TUMOUR_WORDS = re.compile(r"cancer|carcinoma|sarcoma|melanoma|lymphoma|leuk|glio|blastoma|myeloma|tumor|metasta")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +105,7 @@ def split_direction(entry: str) -> tuple[str, str]:
     return (molecule.strip(), change.strip()) if colon else ("", entry.strip())
 
 
-def claim_mentions(
-    cells: dict[str, str], directions: Sequence[tuple[str, str]]
-) -> list[tuple[str, int, str]]:
+def claim_mentions(cells: dict[str, str], directions: Sequence[tuple[str, str]]) -> list[tuple[str, int, str]]:
     """List the names in a claim.
 
     Parameters
@@ -124,9 +120,7 @@ def claim_mentions(
     list of tuple of (str, int, str)
         Role, position within the role (from 0), and text as printed.
     """
-    names: dict[str, list[str]] = {
-        role: list(split_list(cells[column])) for column, role in LIST_ROLES.items()
-    }
+    names: dict[str, list[str]] = {role: list(split_list(cells[column])) for column, role in LIST_ROLES.items()}
     names["pathway"] = list(split_list(cells["pathway"]))
     # "rat and human cells" names two models; conditions are not split so ("liver, breast and lung cancer").
     names["species"] = [part for entry in split_list(cells["model"]) for part in entry.split(" and ")]

@@ -60,9 +60,7 @@ def default_path() -> str:
 
 def store_name(url: URL) -> str:
     """Return the store's name for messages: a path, or the URL without its password."""
-    return (
-        str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
-    )
+    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
 
 
 def parse_target(target: str | Path) -> URL:
@@ -219,9 +217,7 @@ def translated(engine: Engine) -> Iterator[None]:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
         said = " ".join(str(cause).split())
         remedy = next((advice for word, advice in REMEDIES if word in said.lower()), "")
-        if not remedy and not isinstance(
-            error, (OperationalError, sqlite3.OperationalError, driver.OperationalError)
-        ):
+        if not remedy and not isinstance(error, (OperationalError, sqlite3.OperationalError, driver.OperationalError)):
             raise
         advice = remedy or "Check the place and run the command again"
         raise StoreError(f"{store_name(engine.url)}: nothing was changed: {said}. {advice}.") from error

@@ -9,9 +9,7 @@ from functools import lru_cache
 WORD = re.compile(r"[^\W_]+")
 """A word: letters and digits. "miR-21-5p" has three, so that miR-21 finds it and miR-22 does not."""
 
-GREEK = str.maketrans(
-    {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "κ": "kappa", "ζ": "zeta", "μ": "u"}
-)
+GREEK = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "κ": "kappa", "ζ": "zeta", "μ": "u"})
 
 # British and American spelling meet in the American form; the reviews print both.
 SPELLING = (("aemi", "emi"), ("haem", "hem"), ("oedema", "edema"), ("tumour", "tumor"), ("oesoph", "esoph"))

@@ -74,9 +74,7 @@ def identify(role: str, text: str) -> Identified | None:
     if resolve is None:
         return None
     answers = [resolve(kind, text) for kind in ROLE_KINDS[role]]
-    best = next((a for a in answers if a.mapped), None) or next(
-        (a for a in answers if a.identifiers), answers[0]
-    )
+    best = next((a for a in answers if a.mapped), None) or next((a for a in answers if a.identifiers), answers[0])
     return Identified(
         status=str(best.status),
         identifiers=tuple(best.identifiers),

@@ -201,9 +201,7 @@ def _content(path: Path, raw: bytes, rows: Sequence[Row]) -> Content:
     )
 
 
-def _claim(
-    cells: dict[str, str], source: str, table: str, references: dict[str, DraftReference]
-) -> DraftClaim:
+def _claim(cells: dict[str, str], source: str, table: str, references: dict[str, DraftReference]) -> DraftClaim:
     cited = []
     for entry in split_list(cells["reference_numbers"]):
         if match := REVIEW_NUMBER.fullmatch(entry):

@@ -51,11 +51,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = (
-            f"row {self.row} (line {self.line})"
-            if self.row
-            else (f"line {self.line}" if self.line else "file")
-        )
+        place = f"row {self.row} (line {self.line})" if self.row else (f"line {self.line}" if self.line else "file")
         return f"{place}, {self.column}: {self.message}" if self.column else f"{place}: {self.message}"
 
 

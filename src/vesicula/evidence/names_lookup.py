@@ -71,9 +71,7 @@ def resolve(kind: Kind, text: str, *, species: str | None = None) -> Resolution:
     clean = " ".join(text.split())
     if not name_key(clean) or len(clean) > _MAX_TEXT:
         why = "is empty" if not name_key(clean) else f"is {len(clean)} characters long: no name"
-        return Resolution(
-            kind=kind, text=shorten(text), status="unmapped", note=f"The text {why}.", names_entity=False
-        )
+        return Resolution(kind=kind, text=shorten(text), status="unmapped", note=f"The text {why}.", names_entity=False)
     return _resolve(kind, clean, species)
 
 
@@ -134,9 +132,7 @@ def _greek_as_latin(text: str) -> Resolution | None:
     if not found.identifiers:
         return None
     note = f"Read as {found.labels[0]}: HGNC writes Greek letters as Latin ones. {found.note}".strip()
-    return replace(
-        found, text=text, note=note, status="normalised" if found.status != "ambiguous" else "ambiguous"
-    )
+    return replace(found, text=text, note=note, status="normalised" if found.status != "ambiguous" else "ambiguous")
 
 
 def _plural(kind: Kind, text: str) -> Resolution | None:
@@ -146,9 +142,7 @@ def _plural(kind: Kind, text: str) -> Resolution | None:
     found = _by_registry(kind, text[:-1]) if name_key(text[:-1]) else None
     if found is None or not found.identifiers:
         return None
-    return replace(
-        found, text=text, status="normalised" if found.status in {"exact", "synonym"} else found.status
-    )
+    return replace(found, text=text, status="normalised" if found.status in {"exact", "synonym"} else found.status)
 
 
 def _answer(kind: Kind, text: str, stem: str, hits: Sequence[Hit]) -> Resolution:
@@ -163,9 +157,7 @@ def _answer(kind: Kind, text: str, stem: str, hits: Sequence[Hit]) -> Resolution
         note = f"The name is recorded for {len(identifiers)} entries; the source does not say which is meant."
         if len(identifiers) > _MANY:
             identifiers, labels = (), ()
-        return Resolution(
-            kind=kind, text=text, status="ambiguous", identifiers=identifiers, labels=labels, note=note
-        )
+        return Resolution(kind=kind, text=text, status="ambiguous", identifiers=identifiers, labels=labels, note=note)
     same = [h for h in hits if h.name == text]
     status: Status = "normalised"
     if same:
@@ -185,15 +177,11 @@ def _family(kind: Kind, text: str, hits: Sequence[Hit]) -> Resolution:
         groups = (own[0].identifier,)
     if len(groups) > 1:
         note = "The name is recorded for several families or complexes."
-        return Resolution(
-            kind=kind, text=text, status="ambiguous", identifiers=groups, labels=groups, note=note
-        )
+        return Resolution(kind=kind, text=text, status="ambiguous", identifiers=groups, labels=groups, note=note)
     label, members = registry("family").term(groups[0]) or ("", ())
     shown = tuple(m for m in members if label_of(m))
     if kind == "pathway" or not shown or len(shown) > _MANY:
-        status: Status = (
-            "synonym" if any(h.name == text and h.relation != "label" for h in hits) else "normalised"
-        )
+        status: Status = "synonym" if any(h.name == text and h.relation != "label" for h in hits) else "normalised"
         if text == label:
             status = "exact"
         note = f"A protein family or complex of {len(members)} members."
@@ -216,17 +204,11 @@ def _family(kind: Kind, text: str, hits: Sequence[Hit]) -> Resolution:
 
 
 def _only_neoplasms(found: Resolution) -> Resolution:
-    outside = [
-        i
-        for i in found.identifiers
-        if (i.startswith("DOID:") and not is_a(i, NEOPLASM)) or i.startswith("GO:")
-    ]
+    outside = [i for i in found.identifiers if (i.startswith("DOID:") and not is_a(i, NEOPLASM)) or i.startswith("GO:")]
     if not outside:
         return found
     note = f"{', '.join(outside)} ({', '.join(found.labels)}) is no neoplasm. {found.note}".strip()
-    return replace(
-        found, status="unmapped", identifiers=(), labels=(), note=note, all_meant=False, names_entity=False
-    )
+    return replace(found, status="unmapped", identifiers=(), labels=(), note=note, all_meant=False, names_entity=False)
 
 
 # --- names made of names
@@ -281,9 +263,7 @@ def _by_parts(kind: Kind, text: str, species: str | None) -> Resolution | None:
     if kind == "mirna" and (listed := _mirna_list(text, species)):
         return listed
     ways = (_in_pieces, _without_a_word)
-    for way in (
-        reversed(ways) if kind == "pathway" else ways
-    ):  # "PI3K/AKT pathway" is one name, "PI3K/AKT" another
+    for way in reversed(ways) if kind == "pathway" else ways:  # "PI3K/AKT pathway" is one name, "PI3K/AKT" another
         if found := way(kind, text, species):
             return found
     if kind == "pathway":
@@ -330,9 +310,7 @@ def _together(kind: Kind, text: str, pieces: Sequence[str], species: str | None)
     if silent:
         note += f" {', '.join(silent)}: names nothing here."
     found = {a.status for a in named}
-    status: Status = (
-        "ambiguous" if "ambiguous" in found else "broader" if "broader" in found else "normalised"
-    )
+    status: Status = "ambiguous" if "ambiguous" in found else "broader" if "broader" in found else "normalised"
     return Resolution(
         kind=kind, text=text, status=status, identifiers=tuple(pairs), labels=tuple(pairs.values()),
         note=note,

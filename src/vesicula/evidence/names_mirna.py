@@ -50,9 +50,7 @@ def _mir_species(prefix: str | None, species: str | None) -> tuple[str, str]:
     if species is None:
         return "hsa", "No species is named with the miRNA: human assumed."
     taxa = {species, *(h.identifier for h in registry("species").hits(name_key(species)))}
-    return next(
-        (_MIR_TAXA[t] for t in sorted(taxa) if t in _MIR_TAXA), species
-    ), "Species taken from the claim."
+    return next((_MIR_TAXA[t] for t in sorted(taxa) if t in _MIR_TAXA), species), "Species taken from the claim."
 
 
 def _mir_hits(body: str, code: str, *, mature: bool) -> list[Hit]:
@@ -101,9 +99,7 @@ def _dead(accession: str) -> bool:
 def _dead_note(hits: Sequence[Hit]) -> str:
     release = hits[0].relation.partition(":")[2]
     gone = " The entry was withdrawn after it." if _dead(hits[0].identifier) else ""
-    return (
-        f"A former name, last used in miRBase {release}; now {label_in('mirna', hits[0].identifier)}.{gone}"
-    )
+    return f"A former name, last used in miRBase {release}; now {label_in('mirna', hits[0].identifier)}.{gone}"
 
 
 def _mir_answer(text: str, hits: Sequence[Hit], note: str) -> Resolution:
@@ -112,9 +108,7 @@ def _mir_answer(text: str, hits: Sequence[Hit], note: str) -> Resolution:
     status: Status = "ambiguous" if len(identifiers) > 1 else "synonym" if note else "normalised"
     if status == "normalised" and labels[0] == text:
         status = "exact"
-    return Resolution(
-        kind="mirna", text=text, status=status, identifiers=identifiers, labels=labels, note=note
-    )
+    return Resolution(kind="mirna", text=text, status=status, identifiers=identifiers, labels=labels, note=note)
 
 
 def _mir_hairpin(text: str, body: str, code: str, hairpins: Sequence[Hit]) -> Resolution:
@@ -187,9 +181,5 @@ def _mir_family(text: str, body: str, code: str) -> Resolution:
             kind="mirna", text=text, status="unmapped", note="miRBase knows no such name in releases 6 to 22."
         )
     labels = tuple(label_in("mirna", i) for i in identifiers)
-    note = (
-        "The letter is missing: one member of the family, or the family as a whole; the source does not say."
-    )
-    return Resolution(
-        kind="mirna", text=text, status="ambiguous", identifiers=identifiers, labels=labels, note=note
-    )
+    note = "The letter is missing: one member of the family, or the family as a whole; the source does not say."
+    return Resolution(kind="mirna", text=text, status="ambiguous", identifiers=identifiers, labels=labels, note=note)

@@ -13,9 +13,7 @@ _COLUMNS: Mapping[str, Kind | None] = {
     "condition": "condition", "cell_source": "cell_source", "model": "species", "pathway": "pathway",
     "cargo": None, "target": None, "direction": None, "molecule": None, "machinery": None,
 }  # fmt: skip
-_WHOLE = {
-    "condition"
-}  # not split at ";": "melanoma; liver, breast and lung cancer" is one condition of one row
+_WHOLE = {"condition"}  # not split at ";": "melanoma; liver, breast and lung cancer" is one condition of one row
 _ROW_KINDS: Mapping[str, Kind] = {
     "source": "cell_source",
     "lipid": "chemical",
@@ -130,9 +128,7 @@ def unmapped_report(claims: Mapping[str, Iterable[object]] | Iterable[object]) -
         uses.setdefault((found.kind, name), (found, []))[1].append(place)
     listed = [NameUse(resolution=r, places=tuple(dict.fromkeys(p)), count=len(p)) for r, p in uses.values()]
     order = {kind: n for n, kind in enumerate(KINDS)}
-    return tuple(
-        sorted(listed, key=lambda u: (order[_kind(u)], u.resolution.mapped, u.resolution.text.casefold()))
-    )
+    return tuple(sorted(listed, key=lambda u: (order[_kind(u)], u.resolution.mapped, u.resolution.text.casefold())))
 
 
 def _kind(use: NameUse) -> Kind:

@@ -192,9 +192,7 @@ def curated() -> dict[tuple[str, str], Curated]:
         status = _STATUSES.get(word)
         if status is None:
             known = ", ".join(_STATUSES)
-            message = (
-                f"curated.tsv, {kind} {text!r}: expected one of {known}, found {word!r}. Correct the table."
-            )
+            message = f"curated.tsv, {kind} {text!r}: expected one of {known}, found {word!r}. Correct the table."
             raise AnalysisError(message)
         key = (kind, name_key(text))
         texts = frozenset({text}) | (table[key].texts if key in table else frozenset())

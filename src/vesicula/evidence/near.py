@@ -110,9 +110,7 @@ def _groups(connection: Connection, terms: Collection[int]) -> dict[int, frozens
         known |= {number: (role, identifiers) for number, role, identifiers in rows if identifiers}
     same: dict[tuple[str, str], set[int]] = {}
     for texts in _blocks(sorted({identifiers for _, identifiers in known.values()})):
-        rows = connection.execute(
-            select(term.term_id, term.role, term.identifiers).where(term.identifiers.in_(texts))
-        )
+        rows = connection.execute(select(term.term_id, term.role, term.identifiers).where(term.identifiers.in_(texts)))
         for number, role, identifiers in rows:
             same.setdefault((role, identifiers), set()).add(number)
     return {t: frozenset(same[known[t]] if t in known else {t}) for t in terms}

@@ -173,9 +173,7 @@ def _doubts() -> dict[tuple[str, str], list[tuple[str, str]]]:
 def _doubts_of(table: str, row: str, notes: str) -> tuple[tuple[str, str], ...]:
     """Doubts about a row; one without words of its own is the note of the row itself."""
     listed = _doubts()
-    return tuple(
-        (kind, text or notes) for key in ((table, row), (table, "*")) for kind, text in listed.get(key, [])
-    )
+    return tuple((kind, text or notes) for key in ((table, row), (table, "*")) for kind, text in listed.get(key, []))
 
 
 def printed_table(review: str, location: str) -> str:
@@ -277,9 +275,7 @@ def _atlas_rows(name: str) -> Iterator[DraftRow]:
             source="ev-atlas",
             doi=next((row[column] for column in DOI_COLUMNS if column in row), ""),
             printed=row,
-            trial={ours: row[theirs] for ours, theirs in ATLAS_TRIAL_COLUMNS.items()}
-            if name == ATLAS_TRIALS
-            else None,
+            trial={ours: row[theirs] for ours, theirs in ATLAS_TRIAL_COLUMNS.items()} if name == ATLAS_TRIALS else None,
             doubts=_doubts_of(name.lower(), str(position), ""),
         )
 

@@ -151,11 +151,7 @@ def _plan_rows(connection: Connection, content: Content, ours: list[int], plan: 
 
 def _write(connection: Connection, content: Content, plan: _Plan) -> int:
     fresh = {kind: {tuple(json.loads(key)) for key in keys} for kind, keys in plan.fresh.items()}
-    rows = [
-        r
-        for r in content.rows
-        if (r.table, r.position) in fresh["trial" if r.trial is not None else "source_row"]
-    ]
+    rows = [r for r in content.rows if (r.table, r.position) in fresh["trial" if r.trial is not None else "source_row"]]
     changes = f"{len(plan.add)} claims new or changed, {len(plan.retire)} replaced or withdrawn, "
     changed_rows = sum(map(len, plan.fresh.values())) + len(plan.versions)
     part = replace(
@@ -204,9 +200,7 @@ def _write_doubts(connection: Connection, content: Content, plan: _Plan, revisio
     known = {
         (row.table_id, row.row_id, row.position, row.kind, row.text): row.doubt_id
         for row in connection.execute(
-            select(schema.doubt).where(
-                doubt.claim_id.is_(None), doubt.table_id.in_(tables), doubt.revision < revision
-            )
+            select(schema.doubt).where(doubt.claim_id.is_(None), doubt.table_id.in_(tables), doubt.revision < revision)
         )
     }
     numbers = {number for (number,) in connection.execute(select(settled.doubt_id))}

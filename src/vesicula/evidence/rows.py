@@ -66,15 +66,11 @@ def _csv_rows(text: str) -> tuple[list[Row], list[Problem]]:
                     trimmed = (cell.strip() for cell in cells)
                     rows.append(Row(number=number, line=line, cells=dict(zip(header, trimmed, strict=True))))
                 else:
-                    message = (
-                        f"expected {len(header)} cells, found {len(cells)}. Quote cells that hold a comma"
-                    )
+                    message = f"expected {len(header)} cells, found {len(cells)}. Quote cells that hold a comma"
                     problems.append(Problem(row=number, line=line, column="", message=message))
             line = reader.line_num + 1
     except csv.Error as error:
-        message = (
-            f"it is no CSV from here on ({error}). Check the quotes; the rows after it were not looked at"
-        )
+        message = f"it is no CSV from here on ({error}). Check the quotes; the rows after it were not looked at"
         problems.append(Problem(row=number + 1, line=line, column="", message=message))
     return rows, problems
 
@@ -85,9 +81,7 @@ def check_header(header: list[str]) -> list[Problem]:
         message = "the columns are not separated by commas. Save the file as comma-separated CSV"
         return [Problem(row=0, line=1, column="", message=message)]
     problems = [
-        Problem(
-            row=0, line=1, column=shorten(name), message=f"there is no such column{nearest(name, COLUMNS)}"
-        )
+        Problem(row=0, line=1, column=shorten(name), message=f"there is no such column{nearest(name, COLUMNS)}")
         for name in header
         if name not in COLUMNS
     ]

@@ -26,18 +26,14 @@ SCHEMA_VERSION = "2"
 
 metadata = MetaData()
 
-store_meta = Table(
-    "store_meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False)
-)
+store_meta = Table("store_meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
 
 revision = Table(
     "revision",
     metadata,
     Column("revision", Integer, primary_key=True, autoincrement=False),
     Column("version", Text, nullable=False),
-    Column(
-        "digest", Text, nullable=False
-    ),  # of the digest before and of this content: names the whole history
+    Column("digest", Text, nullable=False),  # of the digest before and of this content: names the whole history
     Column("time", Text, nullable=False),  # UTC, ISO 8601
     Column("source", Text, nullable=False),
     Column("author", Text, nullable=False),
@@ -243,9 +239,7 @@ doubt = Table(
     _revision(),
     Column("claim_id", Integer, ForeignKey("claim.claim_id")),  # NULL: of a trial or another row
     Column("table_id", Text, nullable=False),
-    Column(
-        "row_id", Text, nullable=False
-    ),  # record_id of a claim, NCT id of a review's trial, else the position
+    Column("row_id", Text, nullable=False),  # record_id of a claim, NCT id of a review's trial, else the position
     Column("position", Integer, nullable=False),  # 0 for a claim
     Column("kind", Text, nullable=False),
     Column("text", Text, nullable=False),

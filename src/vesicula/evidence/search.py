@@ -104,10 +104,7 @@ def match_name(connection: Connection, role: str, name: str, as_of: int) -> Matc
     nearest: tuple[str, ...] = ()
     if not found:
         texts = connection.execute(
-            select(term.text)
-            .where(term.role == role, term.revision <= as_of)
-            .order_by(term.term_id)
-            .limit(5000)
+            select(term.text).where(term.role == role, term.revision <= as_of).order_by(term.term_id).limit(5000)
         ).scalars()
         folded = {fold(text): text for text in texts}
         nearest = tuple(folded[near] for near in get_close_matches(fold(name), folded, n=3, cutoff=0.5))
@@ -159,9 +156,7 @@ def claim_numbers(
     sqlite = connection.dialect.name == "sqlite"
     bound = claim.claim_id + 0 if sqlite else claim.claim_id
     where: list[ColumnElement[bool]] = [bound <= last_claim, not_retired(as_of)]
-    where += [
-        claim[name] == getattr(question, name) for name in FACETS if getattr(question, name) is not None
-    ]
+    where += [claim[name] == getattr(question, name) for name in FACETS if getattr(question, name) is not None]
     names, has_driver, rarest = _name_conditions(connection, matches)
     where += names
     if question.of_tumours is not None:

@@ -87,9 +87,7 @@ def _ensure(engine: Engine, name: str, *, create: bool, writable: bool) -> None:
         found = _schema_version(connection, name)
     if found is None:
         if not create:
-            raise StoreError(
-                f"{name}: there is no evidence store here. Open it once with a writable place to make it"
-            )
+            raise StoreError(f"{name}: there is no evidence store here. Open it once with a writable place to make it")
         with writing(engine) as connection:
             # Another process may have made it while we waited for the lock.
             if not inspect(connection).has_table("store_meta"):
@@ -148,15 +146,9 @@ class Store:
     def _at(self, as_of: int | str | None) -> Iterator[tuple[Connection, Revision, int]]:
         with reading(self._engine) as connection:
             rows = connection.execute(select(schema.revision).order_by(schema.revision.c.revision)).all()
-            row = (
-                rows[-1]
-                if as_of is None
-                else next((r for r in rows if as_of in {r.revision, r.version}), None)
-            )
+            row = rows[-1] if as_of is None else next((r for r in rows if as_of in {r.revision, r.version}), None)
             if row is None:
-                raise StoreError(
-                    f"{self.name}: there is no revision {as_of}. The last one is {rows[-1].version}"
-                )
+                raise StoreError(f"{self.name}: there is no revision {as_of}. The last one is {rows[-1].version}")
             yield connection, _revision(row), row.last_claim_id
 
     def version(self, as_of: int | str | None = None) -> str:
@@ -180,10 +172,7 @@ class Store:
             )
             return tuple(
                 Source(
-                    **{
-                        name: getattr(r, name)
-                        for name in ("source", "title", "citation", "doi", "licence", "revision")
-                    }
+                    **{name: getattr(r, name) for name in ("source", "title", "citation", "doi", "licence", "revision")}
                 )
                 for r in rows
             )
@@ -371,9 +360,7 @@ class Store:
         with writing(self._engine) as connection:
             retire = _check_against_store(connection, content, revise=revise)
             fresh = _without_known(connection, content)
-            number = write_revision(
-                connection, fresh, author=author or _user(), retire=retire, progress=progress
-            )
+            number = write_revision(connection, fresh, author=author or _user(), retire=retire, progress=progress)
             return _revision_of(connection, number)
 
     def correct(
@@ -477,11 +464,7 @@ class Store:
     def unidentified(self, revision: int | None = None) -> tuple[Mention, ...]:
         """List the names that stand for nothing known or for several things, with the reason."""
         term = schema.term.c
-        statement = (
-            select(schema.term)
-            .where(term.status.in_(["unmapped", "ambiguous"]))
-            .order_by(term.role, term.text)
-        )
+        statement = select(schema.term).where(term.status.in_(["unmapped", "ambiguous"])).order_by(term.role, term.text)
         if revision is not None:
             statement = statement.where(term.revision == revision)
         with reading(self._engine) as connection:
@@ -521,9 +504,7 @@ def _user() -> str:
 
 
 def _revision_of(connection: Connection, number: int) -> Revision:
-    return _revision(
-        connection.execute(select(schema.revision).where(schema.revision.c.revision == number)).one()
-    )
+    return _revision(connection.execute(select(schema.revision).where(schema.revision.c.revision == number)).one())
 
 
 def _revision(row: object) -> Revision:
@@ -533,16 +514,12 @@ def _revision(row: object) -> Revision:
 
 def _check_against_store(connection: Connection, content: Content, *, revise: bool) -> list[int]:
     same = (
-        connection.execute(
-            select(schema.revision.c.version).where(schema.revision.c.sha256 == content.sha256)
-        )
+        connection.execute(select(schema.revision.c.version).where(schema.revision.c.sha256 == content.sha256))
         .scalars()
         .first()
     )
     if same is not None:
-        problem = Problem(
-            row=0, line=0, column="", message=f"this very content was imported before, as version {same}"
-        )
+        problem = Problem(row=0, line=0, column="", message=f"this very content was imported before, as version {same}")
         raise ImportRefused(content.file_name, [problem])
     taken = _current_records(connection, [claim.cells["record_id"] for claim in content.claims])
     problems, retire = [], []
@@ -586,9 +563,7 @@ def _without_known(connection: Connection, content: Content) -> Content:
     known = {
         (source, number)
         for source, number in connection.execute(
-            select(schema.reference.c.source, schema.reference.c.number).where(
-                schema.reference.c.source.in_(wanted)
-            )
+            select(schema.reference.c.source, schema.reference.c.number).where(schema.reference.c.source.in_(wanted))
         )
     }
     return Content(

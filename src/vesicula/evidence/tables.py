@@ -66,8 +66,7 @@ def load_claims(connection: Connection, numbers: Sequence[int], as_of: int) -> t
 
 def _load_block(connection: Connection, block: list[int], as_of: int) -> list[Claim]:
     claims = {
-        row.claim_id: row
-        for row in connection.execute(select(schema.claim).where(schema.claim.c.claim_id.in_(block)))
+        row.claim_id: row for row in connection.execute(select(schema.claim).where(schema.claim.c.claim_id.in_(block)))
     }
     directions = _children(connection, schema.direction, block)
     references = _by_claim(
@@ -103,9 +102,7 @@ def _load_block(connection: Connection, block: list[int], as_of: int) -> list[Cl
             table=claims[number].part or claims[number].table_id,
             group=claims[number].group_name,
             revision=claims[number].revision,
-            directions=tuple(
-                Direction(molecule=r.molecule, change=r.change) for r in directions.get(number, [])
-            ),
+            directions=tuple(Direction(molecule=r.molecule, change=r.change) for r in directions.get(number, [])),
             references=tuple(_reference(_latest(r, later)) for r in references.get(number, [])),
             doubts=tuple(_doubt(r) for r in doubts.get(number, [])),
             mentions=tuple(_mention(r, as_of) for r in mentions.get(number, [])),
@@ -222,9 +219,7 @@ def _mention(row: Row[Any], as_of: int) -> Mention:
 def load_doubts(connection: Connection, as_of: int) -> tuple[Doubt, ...]:
     """List all doubts, in the order in which they were noted; those of replaced claims are left out."""
     doubt = schema.doubt.c
-    retired = exists().where(
-        schema.retirement.c.claim_id == doubt.claim_id, schema.retirement.c.revision <= as_of
-    )
+    retired = exists().where(schema.retirement.c.claim_id == doubt.claim_id, schema.retirement.c.revision <= as_of)
     rows = connection.execute(doubts_as_of(as_of).where(~retired))
     return tuple(_doubt(row) for row in rows)
 
@@ -309,9 +304,7 @@ def load_references(connection: Connection, as_of: int, table: str | None = None
 
 def _claim_groups(connection: Connection, as_of: int, table: str) -> tuple[TableGroup, ...]:
     claim = schema.claim.c
-    retired = exists().where(
-        schema.retirement.c.claim_id == claim.claim_id, schema.retirement.c.revision <= as_of
-    )
+    retired = exists().where(schema.retirement.c.claim_id == claim.claim_id, schema.retirement.c.revision <= as_of)
     numbers = connection.execute(
         select(claim.claim_id)
         .outerjoin(schema.successor, schema.successor.c.claim_id == claim.claim_id)
@@ -319,9 +312,7 @@ def _claim_groups(connection: Connection, as_of: int, table: str) -> tuple[Table
         .order_by(func.coalesce(schema.successor.c.place, claim.claim_id))
     ).scalars()
     claims = load_claims(connection, list(numbers), as_of)
-    return tuple(
-        TableGroup(name=name, rows=tuple(rows)) for name, rows in groupby(claims, lambda claim: claim.group)
-    )
+    return tuple(TableGroup(name=name, rows=tuple(rows)) for name, rows in groupby(claims, lambda claim: claim.group))
 
 
 def list_tables(connection: Connection, as_of: int) -> tuple[TableEntry, ...]:

@@ -282,10 +282,7 @@ def _write_claims(
         _insert(
             connection,
             schema.mention,
-            (
-                {"claim_id": n, "term_id": numbers.terms[role, text], "position": p}
-                for n, role, p, text in mentions
-            ),
+            ({"claim_id": n, "term_id": numbers.terms[role, text], "position": p} for n, role, p, text in mentions),
         )
         _insert(
             connection,
@@ -405,9 +402,7 @@ def identify_terms(connection: Connection, *, author: str) -> int:
         How many names were looked up; 0, and no revision, where there are none or no tables of names are installed.
     """
     pending = connection.execute(
-        select(schema.term.c.term_id, schema.term.c.role, schema.term.c.text).where(
-            schema.term.c.status.is_(None)
-        )
+        select(schema.term.c.term_id, schema.term.c.role, schema.term.c.text).where(schema.term.c.status.is_(None))
     ).all()
     if not pending or not available():
         return 0

@@ -34,7 +34,7 @@ LIPID_ASSAY = Citation(
     text="Visnovitz et al. 2019, J Extracell Vesicles 8:1565263",
     doi="10.1080/20013078.2019.1565263",
     note="abstract read (PMC6352952): lipid can be measured more reliably than protein; authors, year and "
-         "DOI from memory",
+    "DOI from memory",
 )
 
 # Density of a vesicle: lower end of the range usually given for vesicles in gradients, 1.08 to 1.19 g/mL
@@ -76,8 +76,15 @@ def particles_per_ug(
     AnalysisError
         When a number is missing, not finite or not positive, so that no ratio exists.
     """
-    return _ratio(concentration, protein_ug_per_ml, protein_sd, protein_n,
-                  quantity="particles_per_ug_protein", unit="/µg", assay="protein")
+    return _ratio(
+        concentration,
+        protein_ug_per_ml,
+        protein_sd,
+        protein_n,
+        quantity="particles_per_ug_protein",
+        unit="/µg",
+        assay="protein",
+    )
 
 
 def particles_per_ug_lipid(
@@ -110,8 +117,9 @@ def particles_per_ug_lipid(
     AnalysisError
         When a number is missing, not finite or not positive.
     """
-    return _ratio(concentration, lipid_ug_per_ml, lipid_sd, lipid_n,
-                  quantity="particles_per_ug_lipid", unit="/µg", assay="lipid")
+    return _ratio(
+        concentration, lipid_ug_per_ml, lipid_sd, lipid_n, quantity="particles_per_ug_lipid", unit="/µg", assay="lipid"
+    )
 
 
 def protein_to_lipid(
@@ -152,14 +160,20 @@ def protein_to_lipid(
         half = _log_half_width(protein_ug_per_ml, protein_sd, None, level, "protein")
         low, high = protein_ug_per_ml * math.exp(-half), protein_ug_per_ml * math.exp(half)
     protein = Estimate(
-        quantity="protein_ug_per_ml", value=protein_ug_per_ml, unit="µg/mL", low=low, high=high, level=level,
-        unit_of_replication="assay", carries=("protein-assay",) if low is not None else (),
+        quantity="protein_ug_per_ml",
+        value=protein_ug_per_ml,
+        unit="µg/mL",
+        low=low,
+        high=high,
+        level=level,
+        unit_of_replication="assay",
+        carries=("protein-assay",) if low is not None else (),
     )
-    joined = _ratio(protein, lipid_ug_per_ml, lipid_sd, None,
-                    quantity="protein_to_lipid_ratio", unit="", assay="lipid")
+    joined = _ratio(protein, lipid_ug_per_ml, lipid_sd, None, quantity="protein_to_lipid_ratio", unit="", assay="lipid")
     if lipid_sd is None:  # an interval with only half of the error would look tighter than it is
-        return Estimate(quantity=joined.quantity, value=joined.value, unit="", level=level, n=1,
-                        unit_of_replication="assay")
+        return Estimate(
+            quantity=joined.quantity, value=joined.value, unit="", level=level, n=1, unit_of_replication="assay"
+        )
     return joined
 
 
@@ -208,8 +222,9 @@ def _mover(numerator: Estimate, half: float) -> tuple[float | None, float | None
         return None, None
     value = numerator.value
     if not numerator.low <= value <= numerator.high:
-        raise AnalysisError(f"{numerator.quantity}: {value} lies outside its own interval "
-                            f"{numerator.low} to {numerator.high}")
+        raise AnalysisError(
+            f"{numerator.quantity}: {value} lies outside its own interval {numerator.low} to {numerator.high}"
+        )
     high = value * math.exp(math.hypot(math.log(numerator.high / value), half))
     if numerator.low <= 0:  # a symmetric interval of few captures may reach below zero; a ratio cannot
         return 0.0, high
@@ -218,8 +233,9 @@ def _mover(numerator: Estimate, half: float) -> tuple[float | None, float | None
 
 def _positive(name: str, value: float) -> None:
     if not math.isfinite(value) or value <= 0:
-        raise AnalysisError(f"{name} must be positive for a ratio, not {value}; an empty or failed "
-                            "measurement has no purity")
+        raise AnalysisError(
+            f"{name} must be positive for a ratio, not {value}; an empty or failed measurement has no purity"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,11 +302,14 @@ def band(estimate: Estimate, bands: tuple[PurityBand, ...]) -> BandResult:
     straddles = len(labels) > 1
     text = f"The ratio lies in {_phrase(slots[place])}."
     if straddles:
-        text = (f"The ratio itself lies in {_phrase(slots[place])}, but its {100 * estimate.level:g} % "
-                f"interval reaches from {_phrase(labels[0])} to {_phrase(labels[-1])}: not decided.")
+        text = (
+            f"The ratio itself lies in {_phrase(slots[place])}, but its {100 * estimate.level:g} % "
+            f"interval reaches from {_phrase(labels[0])} to {_phrase(labels[-1])}: not decided."
+        )
     citations = tuple(dict.fromkeys(b.citation for b in bands))
-    return BandResult(label=slots[place], labels=labels, straddles=straddles, in_band=place % 2 == 1,
-                      text=text, citations=citations)
+    return BandResult(
+        label=slots[place], labels=labels, straddles=straddles, in_band=place % 2 == 1, text=text, citations=citations
+    )
 
 
 def _slots(bands: tuple[PurityBand, ...]) -> list[str]:

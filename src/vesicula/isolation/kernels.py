@@ -12,7 +12,7 @@ import numpy as np
 
 from vesicula.core.measurement import FloatArray
 from vesicula.core.population import IntArray
-from vesicula.isolation.jit import compiled
+from vesicula.core.jit import compiled
 
 ROOT2 = math.sqrt(2.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vesicula.core.measurement import FloatArray
-from vesicula.isolation.jit import compiled
+from vesicula.core.jit import compiled
 
 CELLS = 120
 STEPS = 240

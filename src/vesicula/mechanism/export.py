@@ -187,9 +187,7 @@ def graphml(graph: Graph) -> str:
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', f'<graphml xmlns="{GRAPHML}">']
     columns = {"node": ("kind", *NODE_COLUMNS[1:]), "edge": ("predicate", *EDGE_COLUMNS[4:])}
     for owner, names in columns.items():
-        lines += [
-            f'  <key id="{owner}-{name}" for="{owner}" attr.name="{name}" attr.type="string"/>' for name in names
-        ]
+        lines += [f'  <key id="{owner}-{name}" for="{owner}" attr.name="{name}" attr.type="string"/>' for name in names]
     lines.append('  <graph id="mechanism" edgedefault="directed">')
     for node in graph.nodes:
         row = {**node_row(node, graph.version), "kind": node.kind}
@@ -211,9 +209,7 @@ def _attribute(text: str) -> str:
 
 
 def _data(owner: str, columns: Sequence[str], row: dict[str, str]) -> list[str]:
-    return [
-        f'      <data key="{owner}-{name}">{escape(_xml(row[name]))}</data>' for name in columns if row[name]
-    ]
+    return [f'      <data key="{owner}-{name}">{escape(_xml(row[name]))}</data>' for name in columns if row[name]]
 
 
 def as_json(graph: Graph, found: Sequence[Path_]) -> str:

@@ -216,9 +216,7 @@ def _infer(
         draft.additions.append(Addition(kind="inferred", record_id=record.record_id, edge_ids=edges))
 
 
-def _membership(
-    draft: _Draft, found: GeneSet, object_: str, molecules: Mapping[str, tuple[str, ...]]
-) -> Iterator[str]:
+def _membership(draft: _Draft, found: GeneSet, object_: str, molecules: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     for node, inside in _members(molecules, found).items():
         stated = MEMBERSHIP.get(found.origin, "membership, no direction")
         called = "" if found.name in draft.nodes[object_].names else f" {found.name}"

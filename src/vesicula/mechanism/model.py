@@ -151,9 +151,7 @@ class Contradiction:
 
     def against(self, record_id: str) -> tuple[str, ...]:
         """Return the claims on the side opposite to a claim."""
-        other = (self.second if record_id in self.first else ()) + (
-            self.first if record_id in self.second else ()
-        )
+        other = (self.second if record_id in self.first else ()) + (self.first if record_id in self.second else ())
         return tuple(dict.fromkeys(r for r in other if r != record_id))
 
 

@@ -28,9 +28,7 @@ class Pair:
     references: tuple[Reference, ...]
 
 
-def reported_pairs(
-    nodes: Iterable[Node], genes: Mapping[str, tuple[str, ...]], targets: Targets
-) -> Iterator[Pair]:
+def reported_pairs(nodes: Iterable[Node], genes: Mapping[str, tuple[str, ...]], targets: Targets) -> Iterator[Pair]:
     """Yield the pairs that the table reports, cargo by cargo.
 
     Parameters
@@ -96,9 +94,7 @@ def _is_functional(row: TargetRow) -> bool:
     return not row.support.casefold().startswith("non-functional")
 
 
-def _pair(
-    node: Node, arm: str, target: str, origin: str, rows: list[TargetRow], *, family: bool
-) -> Pair:
+def _pair(node: Node, arm: str, target: str, origin: str, rows: list[TargetRow], *, family: bool) -> Pair:
     kinds: dict[str, int] = {}
     for row in sorted(rows, key=lambda r: (_is_weak(r), r.support)):
         said = row.support or "support not stated"

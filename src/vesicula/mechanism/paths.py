@@ -151,9 +151,7 @@ def matching(graph: Graph, name: str, kinds: Collection[str]) -> tuple[Node, ...
     """
     words = fold(name).split()
     identifiers = {
-        identifier
-        for kind in kinds
-        for identifier in meant_by("molecule" if kind in MOLECULE_KINDS else kind, name)
+        identifier for kind in kinds for identifier in meant_by("molecule" if kind in MOLECULE_KINDS else kind, name)
     }
     return tuple(
         node
@@ -197,9 +195,7 @@ def _study_rank(study_type: str) -> int:
 
 def _edge_index(graph: Graph) -> dict[EdgeKey, Edge]:
     return {
-        (e.subject, e.object, e.direction, e.subject_direction, e.pairing): e
-        for e in graph.edges
-        if e.origin == CLAIMS
+        (e.subject, e.object, e.direction, e.subject_direction, e.pairing): e for e in graph.edges if e.origin == CLAIMS
     }
 
 
@@ -212,8 +208,7 @@ def _path(
     support: Sequence[Record],
 ) -> Path_:
     steps = tuple(
-        edges[before, after, change, changed, how]
-        for (before, changed, _), (after, change, how) in pairwise(chain)
+        edges[before, after, change, changed, how] for (before, changed, _), (after, change, how) in pairwise(chain)
     )
     against = _against(graph, chain, support)
     nodes = tuple(by_id[node] for node, _, _ in chain)
@@ -238,9 +233,7 @@ def _tables(graph: Graph) -> dict[str, list[Edge]]:
     return by_record
 
 
-def _beside(
-    tables: dict[str, list[Edge]], nodes: Sequence[Node], support: Sequence[Record]
-) -> tuple[Edge, ...]:
+def _beside(tables: dict[str, list[Edge]], nodes: Sequence[Node], support: Sequence[Record]) -> tuple[Edge, ...]:
     ids = {node.node_id for node in nodes}
     named = (e for r in support for e in tables.get(r.record_id, ()) if {e.subject, e.object} <= ids)
     return tuple(dict.fromkeys(named))
@@ -311,9 +304,7 @@ def _inferred_path(
     )
 
 
-def _against(
-    graph: Graph, chain: Sequence[tuple[str, str, str]], support: Sequence[Record]
-) -> tuple[str, ...]:
+def _against(graph: Graph, chain: Sequence[tuple[str, str, str]], support: Sequence[Record]) -> tuple[str, ...]:
     ids = [node for node, _, _ in chain]
     pairs = {*pairwise(ids), (ids[0], ids[-1])}
     concerned = [found for found in graph.contradictions if (found.subject, found.object) in pairs]

@@ -177,9 +177,7 @@ def _places(path: Path, heading: Sequence[str]) -> dict[str, int]:
     return places
 
 
-def _collect(
-    path: Path, lines: Iterable[tuple[int, list[str]]], places: dict[str, int], width: int
-) -> Targets:
+def _collect(path: Path, lines: Iterable[tuple[int, list[str]]], places: dict[str, int], width: int) -> Targets:
     rows: list[TargetRow] = []
     problems: list[Problem] = []
     others = total = 0

@@ -255,9 +255,7 @@ def path_view(path: Path_, links: Links) -> PathView:
             text = f"{node.label}: {effects}" if effects else node.label
         subject = "condition" if node.kind == "condition" else "molecule"
         href = next((h for name in printed if (h := links.name(subject, name))), "")
-        chips.append(
-            ChipView(kind=node.kind, text=text, change=change, href=href, step=edge.pairing if edge else "")
-        )
+        chips.append(ChipView(kind=node.kind, text=text, change=change, href=href, step=edge.pairing if edge else ""))
     kinds = Counter(r.study_type or "study type not reported" for r in path.records)
     return PathView(
         chips=tuple(chips),
@@ -357,6 +355,4 @@ def row_view(row: Trial | SourceRow | Reference, columns: Sequence[str]) -> RowV
         mark = f"ref.{slug(f'{row.source} {row.number}', f'{row.source} {row.number}')}"
     else:
         mark = f"row-{row.position}"
-    return RowView(
-        anchor=mark, cells=tuple(printed.get(name, "") for name in columns), links=links, doubts=doubts
-    )
+    return RowView(anchor=mark, cells=tuple(printed.get(name, "") for name in columns), links=links, doubts=doubts)

@@ -147,9 +147,7 @@ def write_pages(
         _write_index(site, built)
         size = sum(p.stat().st_size for p in work.rglob("*.html"))
         _write_crate(site)
-    return SitePaths(
-        folder=folder, index=folder / "index.html", pages=site.pages, size_bytes=size, version=version
-    )
+    return SitePaths(folder=folder, index=folder / "index.html", pages=site.pages, size_bytes=size, version=version)
 
 
 def is_site(folder: Path) -> bool:
@@ -168,9 +166,7 @@ def _check_place(folder: Path, *, overwrite: bool) -> None:
             f"{folder}: holds a dossier of batches, no evidence pages; it is left alone. Choose another place."
         )
     if not overwrite:
-        raise DossierError(
-            f"{folder}: evidence pages stand there already. Allow overwriting, or choose another place."
-        )
+        raise DossierError(f"{folder}: evidence pages stand there already. Allow overwriting, or choose another place.")
 
 
 def _software() -> str:

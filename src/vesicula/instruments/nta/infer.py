@@ -143,9 +143,7 @@ def analyse_measurement(
     _check_classes(classes)
     kept = [c for c in m.captures if not c.is_empty]
     dilution = _resolve_dilution(kept, dilution_factor)
-    analysed = [
-        _analyse_capture(c, f, dilution.basis, settings) for c, f in zip(kept, dilution.factors, strict=True)
-    ]
+    analysed = [_analyse_capture(c, f, dilution.basis, settings) for c, f in zip(kept, dilution.factors, strict=True)]
     notes = [*_capture_notes(m, len(kept)), *dilution.notes]
     by_capture = iter(analysed)
     captures = tuple(
@@ -345,9 +343,7 @@ def _class_fraction(
     total = _total_tracks(counts)
     drawn = drawn_fraction(value, total or settings.bandwidth_fallback_n)
     # Counting errors at the pooled share, so that a capture that happens to hold none of a class is not error-free.
-    errors = np.array(
-        [math.sqrt(drawn * (1 - drawn) / (c * (1 + 1 / (total or c)))) if c else np.nan for c in counts]
-    )
+    errors = np.array([math.sqrt(drawn * (1 - drawn) / (c * (1 + 1 / (total or c)))) if c else np.nan for c in counts])
     if len(analysed) > 1:
         se, n, units = pooled_error(shares, errors), len(analysed), CAPTURES
     elif variation is not None and np.isfinite(errors[0]):
@@ -355,9 +351,7 @@ def _class_fraction(
         se, n, units = float(np.sqrt(errors[0] ** 2 + shift)), variation.n, POSITIONS
     else:
         se, n, units = float(errors[0]), counts[0] or 1, TRACKS
-    return class_fraction(
-        definition, value, se if np.isfinite(se) else None, settings, drawn=drawn, n=n, units=units
-    )
+    return class_fraction(definition, value, se if np.isfinite(se) else None, settings, drawn=drawn, n=n, units=units)
 
 
 def _scale_sensitivity(density: SmoothDensity, low_nm: float, high_nm: float) -> float:
@@ -453,9 +447,7 @@ def _replication_notes(
 # --- replicates ------------------------------------------------------------------------------------------------
 
 
-def analyse_sample(
-    replicates: Sequence[MeasurementStatistics], *, settings: StatisticsSettings
-) -> SampleStatistics:
+def analyse_sample(replicates: Sequence[MeasurementStatistics], *, settings: StatisticsSettings) -> SampleStatistics:
     """Pool the replicate measurements of a sample.
 
     Parameters
@@ -541,9 +533,7 @@ def _pool_classes(kept: Sequence[MeasurementStatistics], settings: StatisticsSet
     return tuple(out)
 
 
-def _pool_replicates(
-    kept: Sequence[MeasurementStatistics], basis: Basis, settings: StatisticsSettings
-) -> Distribution:
+def _pool_replicates(kept: Sequence[MeasurementStatistics], basis: Basis, settings: StatisticsSettings) -> Distribution:
     """Average of the pooled distributions of replicates, as particles per mL or, on a relative basis, as shares."""
     analysed = []
     for r in kept:
@@ -558,5 +548,3 @@ def _pool_replicates(
         )
     label = f"pooled over {_count(len(kept), 'replicate')}"
     return _lay_out(_pool_distribution(analysed, settings), label, "sample", basis, settings)
-
-

@@ -87,9 +87,7 @@ def histogram(edges_nm: FloatArray, weights: FloatArray, n: float | None) -> His
     cumulative = np.zeros(part.size + 1)
     np.cumsum(part, out=cumulative[1:])
     total = cumulative[-1]
-    return Histogram(
-        edges_nm=edges_nm[first : last + 1], probability=part / total, cumulative=cumulative / total, n=n
-    )
+    return Histogram(edges_nm=edges_nm[first : last + 1], probability=part / total, cumulative=cumulative / total, n=n)
 
 
 def track_count(capture: Capture) -> int | None:

@@ -64,9 +64,7 @@ class RuleResult:
     citation: Citation
 
 
-def check_capture(
-    capture: Capture, *, instrument: str, rules: Sequence[ValidityRule]
-) -> tuple[RuleResult, ...]:
+def check_capture(capture: Capture, *, instrument: str, rules: Sequence[ValidityRule]) -> tuple[RuleResult, ...]:
     """Evaluate the rules that concern a single capture, and pass on the vendor's remarks.
 
     Parameters
@@ -149,8 +147,10 @@ def check_measurement(
 def _applicable(rules: Sequence[ValidityRule], instrument: str) -> list[ValidityRule]:
     for rule in rules:
         if rule.quantity not in QUANTITIES:
-            raise AnalysisError(f"the validity rule {rule.id!r} names the quantity {rule.quantity!r}, which "
-                                f"nothing evaluates; known: {', '.join(sorted(QUANTITIES))}")
+            raise AnalysisError(
+                f"the validity rule {rule.id!r} names the quantity {rule.quantity!r}, which "
+                f"nothing evaluates; known: {', '.join(sorted(QUANTITIES))}"
+            )
     return [rule for rule in rules if rule.instrument in ("any", instrument)]
 
 
@@ -159,8 +159,17 @@ def _evaluate(rule: ValidityRule, value: float | None, capture: str) -> RuleResu
     if value is not None:
         passed = (rule.low is None or value >= rule.low) and (rule.high is None or value <= rule.high)
     return RuleResult(
-        rule_id=rule.id, capture=capture, quantity=rule.quantity, value=value, low=rule.low, high=rule.high,
-        unit=rule.unit, passed=passed, severity=rule.severity, text=rule.text, citation=rule.citation,
+        rule_id=rule.id,
+        capture=capture,
+        quantity=rule.quantity,
+        value=value,
+        low=rule.low,
+        high=rule.high,
+        unit=rule.unit,
+        passed=passed,
+        severity=rule.severity,
+        text=rule.text,
+        citation=rule.citation,
     )
 
 
@@ -254,16 +263,18 @@ def _optional(value: float | None) -> float | None:
     return None if value is None else float(value)
 
 
-CAPTURE_QUANTITIES: Mapping[str, Callable[[Capture], float | None]] = MappingProxyType({
-    "particles_per_frame": lambda c: _optional(c.particles_per_frame),
-    "concentration_in_cell_per_ml": concentration_in_cell_per_ml,
-    "tracks_used": lambda c: _optional(c.tracks_used),
-    "tracks_completed": lambda c: _optional(c.tracks_completed),
-    "min_track_length": lambda c: c.conditions.get("min_track_length"),
-    "video_length_s": _video_length_s,
-    "viscosity_ratio_to_water": _viscosity_ratio,
-    "d10_diameter_nm": d10_diameter_nm,
-})
+CAPTURE_QUANTITIES: Mapping[str, Callable[[Capture], float | None]] = MappingProxyType(
+    {
+        "particles_per_frame": lambda c: _optional(c.particles_per_frame),
+        "concentration_in_cell_per_ml": concentration_in_cell_per_ml,
+        "tracks_used": lambda c: _optional(c.tracks_used),
+        "tracks_completed": lambda c: _optional(c.tracks_completed),
+        "min_track_length": lambda c: c.conditions.get("min_track_length"),
+        "video_length_s": _video_length_s,
+        "viscosity_ratio_to_water": _viscosity_ratio,
+        "d10_diameter_nm": d10_diameter_nm,
+    }
+)
 
 
 # Quantities of a measurement
@@ -276,8 +287,9 @@ def _captures(m: SizeMeasurement) -> float:
 def _concentration_cv_percent(m: SizeMeasurement) -> float | None:
     captures = [c for c in m.captures if not c.is_empty]
     # Stated concentrations compare only on one basis: that of the sample, or of one and the same dilution.
-    bases = {(c.concentration_basis, None if c.concentration_basis == "sample" else c.dilution_factor)
-             for c in captures}
+    bases = {
+        (c.concentration_basis, None if c.concentration_basis == "sample" else c.dilution_factor) for c in captures
+    }
     totals = [t for t in map(_stated_total_per_ml, captures) if t is not None]
     if len(bases) > 1 or len(totals) < 2 or len(totals) < len(captures):
         return None
@@ -291,11 +303,13 @@ def _temperature_range_c(m: SizeMeasurement) -> float | None:
     return None if len(known) < 2 or len(known) < len(values) else max(known) - min(known)
 
 
-MEASUREMENT_QUANTITIES: Mapping[str, Callable[[SizeMeasurement], float | None]] = MappingProxyType({
-    "captures": _captures,
-    "concentration_cv_percent": _concentration_cv_percent,
-    "temperature_range_c": _temperature_range_c,
-})
+MEASUREMENT_QUANTITIES: Mapping[str, Callable[[SizeMeasurement], float | None]] = MappingProxyType(
+    {
+        "captures": _captures,
+        "concentration_cv_percent": _concentration_cv_percent,
+        "temperature_range_c": _temperature_range_c,
+    }
+)
 
 
 def _used(table: pl.DataFrame, column: str) -> pl.Series | None:
@@ -315,11 +329,13 @@ def _fewest_tracks(table: pl.DataFrame) -> float | None:
     return None if values is None else float(values.to_numpy().min())
 
 
-POSITION_QUANTITIES: Mapping[str, Callable[[pl.DataFrame], float | None]] = MappingProxyType({
-    "positions_measured": lambda table: float(table.height),
-    "position_drift_um_per_s": _highest_drift,
-    "tracks_per_position": _fewest_tracks,
-})
+POSITION_QUANTITIES: Mapping[str, Callable[[pl.DataFrame], float | None]] = MappingProxyType(
+    {
+        "positions_measured": lambda table: float(table.height),
+        "position_drift_um_per_s": _highest_drift,
+        "tracks_per_position": _fewest_tracks,
+    }
+)
 
 REPLICATES = "replicate_loads"
 
@@ -349,14 +365,22 @@ def _vendor_remarks(capture: Capture, instrument: str) -> list[RuleResult]:
             continue
         never = _never_checked(name, capture.flags)
         quiet = bool(never) or _key(name).startswith(_NOTES)
-        results.append(RuleResult(
-            # The remark is part of the id: captures with other words must not be told in these.
-            rule_id=f"vendor:{_kebab(name)}:{_kebab(value)}", capture=capture.name, quantity=name.strip(),
-            value=None, low=None, high=None, unit="", passed=None if never else False,
-            severity="note" if quiet else "warning",
-            text=f"The instrument's software remarks: {name.strip().rstrip(':')}: {value}." + never,
-            citation=_vendor(instrument),
-        ))
+        results.append(
+            RuleResult(
+                # The remark is part of the id: captures with other words must not be told in these.
+                rule_id=f"vendor:{_kebab(name)}:{_kebab(value)}",
+                capture=capture.name,
+                quantity=name.strip(),
+                value=None,
+                low=None,
+                high=None,
+                unit="",
+                passed=None if never else False,
+                severity="note" if quiet else "warning",
+                text=f"The instrument's software remarks: {name.strip().rstrip(':')}: {value}." + never,
+                citation=_vendor(instrument),
+            )
+        )
     return results
 
 
@@ -383,14 +407,22 @@ def _removed_positions(table: pl.DataFrame, instrument: str) -> list[RuleResult]
     reasons = removed["removal"].fill_null("").str.strip_chars().replace("", "no reason given")
     counts = sorted(reasons.value_counts().iter_rows())
     listed = ", ".join(f"{count} {reason}" for reason, count in counts)
-    return [RuleResult(
-        rule_id="vendor:position-removal", capture="", quantity="positions_removed",
-        value=float(removed.height), low=None, high=None, unit="positions", passed=False,
-        severity="note" if removed.height < table.height else "warning",
-        text=f"The instrument's software left {removed.height} of {table.height} positions out: {listed}. "
-             "No published limit on their number is known to us.",
-        citation=_vendor(instrument),
-    )]
+    return [
+        RuleResult(
+            rule_id="vendor:position-removal",
+            capture="",
+            quantity="positions_removed",
+            value=float(removed.height),
+            low=None,
+            high=None,
+            unit="positions",
+            passed=False,
+            severity="note" if removed.height < table.height else "warning",
+            text=f"The instrument's software left {removed.height} of {table.height} positions out: {listed}. "
+            "No published limit on their number is known to us.",
+            citation=_vendor(instrument),
+        )
+    ]
 
 
 def _vendor(instrument: str) -> Citation:

@@ -173,9 +173,7 @@ class Header:
     def error(self, line: int, *, expected: str, found: str, column: int | None = None) -> UnreadableFile:
         """Build the error for a place in this file."""
         where = f"line {line}" if column is None else f"line {line}, column {column}"
-        return UnreadableFile(
-            self.path, where=where, expected=expected, found=repr(found), remedy=EXPORT_AGAIN
-        )
+        return UnreadableFile(self.path, where=where, expected=expected, found=repr(found), remedy=EXPORT_AGAIN)
 
     @property
     def software(self) -> str:
@@ -332,16 +330,13 @@ def flags(header: Header) -> dict[str, str]:
 def header_warnings(header: Header) -> Iterator[ReadWarning]:
     """Yield what the header alone has that the dossier must show."""
     if header.decimal_comma:
-        yield ReadWarning(
-            code="decimal-comma", message="Numbers are written with decimal commas; all fields agree."
-        )
+        yield ReadWarning(code="decimal-comma", message="Numbers are written with decimal commas; all fields agree.")
     version = re.search(r"version\s+(\S+)", header.software)
     if version is None or not version.group(1).startswith(_KNOWN_VERSIONS):
         stated = header.software[:60] or "none stated"
         yield ReadWarning(
             code="unknown-version",
-            message=f"The layout is known from ZetaView {' and '.join(_KNOWN_VERSIONS)}; "
-            f"this file states {stated!r}.",
+            message=f"The layout is known from ZetaView {' and '.join(_KNOWN_VERSIONS)}; this file states {stated!r}.",
         )
     optics = header.fields.get("Filter Wavelength nm")
     if optics is not None and optics.text and optics.text.lower() != "scatter":
@@ -403,8 +398,7 @@ def dilution_factor(header: Header, warnings: list[ReadWarning]) -> float | None
             ReadWarning(
                 code="implausible-dilution",
                 where=f"line {header.fields['Dilution'].line}",
-                message=f"The recorded dilution of {value:g} is below 1 and is not used; state it in the "
-                "manifest.",
+                message=f"The recorded dilution of {value:g} is below 1 and is not used; state it in the manifest.",
             )
         )
     return None

@@ -65,9 +65,7 @@ class _Sheet:
 
     def error(self, line: int, name: str, *, expected: str, found: str) -> UnreadableFile:
         where = f"line {line}, column {self.names.index(name) + 1}"
-        return UnreadableFile(
-            self.path, where=where, expected=expected, found=repr(found), remedy=EXPORT_AGAIN
-        )
+        return UnreadableFile(self.path, where=where, expected=expected, found=repr(found), remedy=EXPORT_AGAIN)
 
     def number(self, line: int, name: str, cell: str) -> float | None:
         """Return a cell's number, None for NaN."""
@@ -118,9 +116,7 @@ def read_positions(path: Path) -> TableMeasurement:
     positions = [(n, c) for n, c in sheet.rows if c[1] not in _SUMMARIES]
     summaries = {c[1]: (n, c) for n, c in sheet.rows if c[1] in _SUMMARIES}
     if not positions:
-        raise UnreadableFile(
-            path, where="line 2", expected="at least one position", found="none", remedy=EXPORT_AGAIN
-        )
+        raise UnreadableFile(path, where="line 2", expected="at least one position", found="none", remedy=EXPORT_AGAIN)
     warnings: list[ReadWarning] = []
     table = _table(sheet, positions, warnings)
     used = int(table["used"].sum())
@@ -133,20 +129,15 @@ def read_positions(path: Path) -> TableMeasurement:
             ReadWarning(
                 code="truncated-table",
                 where=f"line {sheet.rows[-1][0]}",
-                message="The rows Mean, St.Dev. and Rel.St.Dev. are incomplete: positions may be "
-                "missing too.",
+                message="The rows Mean, St.Dev. and Rel.St.Dev. are incomplete: positions may be missing too.",
             )
         )
     values = {"positions_total": float(table.height), "positions_used": float(used)}
     if used == 0:
-        warnings.append(
-            ReadWarning(code="failed-run", message="The software used no position: the run failed.")
-        )
+        warnings.append(ReadWarning(code="failed-run", message="The software used no position: the run failed."))
     else:
         values |= _summary_values(sheet, summaries)
-        warnings.extend(
-            _check_summaries(sheet, [c for (_, c) in positions if c[0] == "X"], values, summaries)
-        )
+        warnings.extend(_check_summaries(sheet, [c for (_, c) in positions if c[0] == "X"], values, summaries))
     warnings.extend(_check_dilution(sheet, positions))
     return TableMeasurement(
         kind="positions",
@@ -221,9 +212,7 @@ def _decimal_comma(path: Path, names: tuple[str, ...], rows: list[tuple[int, tup
     return "," in seen
 
 
-def _table(
-    sheet: _Sheet, positions: list[tuple[int, tuple[str, ...]]], warnings: list[ReadWarning]
-) -> pl.DataFrame:
+def _table(sheet: _Sheet, positions: list[tuple[int, tuple[str, ...]]], warnings: list[ReadWarning]) -> pl.DataFrame:
     records = [_record(sheet, line, cells) for line, cells in positions]
     for (line, _), record in zip(positions, records, strict=True):
         absent = [

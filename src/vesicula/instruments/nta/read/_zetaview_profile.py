@@ -78,8 +78,7 @@ def looks_like_profile(data: bytes) -> bool:
     """
     text = decode(data)[0].replace("\r", "\n").lstrip("\ufeff \n\t")
     return (
-        text.startswith("Original File:")
-        and re.search(r"(?m)^Type of Measurement:\t\s*Profile\s*$", text) is not None
+        text.startswith("Original File:") and re.search(r"(?m)^Type of Measurement:\t\s*Profile\s*$", text) is not None
     )
 
 
@@ -156,9 +155,7 @@ def _load(path: Path) -> _ProfileText:
     data = path.read_bytes()
     text = decode(data)[0].replace("µ\x00m/s", "µm/s")
     if "\x00" in text or not text.strip():
-        raise UnreadableFile(
-            path, where="whole file", expected="text", found="binary data", remedy=EXPORT_AGAIN
-        )
+        raise UnreadableFile(path, where="whole file", expected="text", found="binary data", remedy=EXPORT_AGAIN)
     source = SourceFile(name=path.name, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
     return _ProfileText(text=text.replace("\r\n", "\n").replace("\r", "\n"), source=source)
 
@@ -170,13 +167,9 @@ def _ascii(text: str) -> str:
 def _rows(header: Header, lines: list[str], start: int) -> FloatArray:
     kept = [(n, line.split("\t")) for n, line in numbered(lines, start, len(lines)) if line.strip()]
     if not kept or tuple(c.strip() for c in kept[0][1][: len(_TITLES)]) != _TITLES:
-        raise header.error(
-            start + 1, expected=f"the titles {', '.join(_TITLES)}", found=lines[start] if kept else ""
-        )
+        raise header.error(start + 1, expected=f"the titles {', '.join(_TITLES)}", found=lines[start] if kept else "")
     if not 3 <= len(kept) - 1 <= _ROW_LIMIT:
-        raise header.error(
-            kept[-1][0], expected="at least 3 positions below the titles", found=f"{len(kept) - 1}"
-        )
+        raise header.error(kept[-1][0], expected="at least 3 positions below the titles", found=f"{len(kept) - 1}")
     rows = np.empty((len(kept) - 1, len(_TITLES)))
     for i, (line, cells) in enumerate(kept[1:]):
         # The title row has a sixth column, ZP, that has no cells in any real profile at hand.
@@ -219,11 +212,7 @@ def _parabola(header: Header) -> dict[str, float]:
         return {}
     parsed = [parse_number(g, decimal_comma=bool(header.decimal_comma)) for g in match.groups()]
     names = ("parabola_a_mv", "parabola_b_mv", "parabola_c_mv")
-    return {
-        name: value
-        for name, value in zip(names, parsed, strict=True)
-        if value is not None and abs(value) < 1e12
-    }
+    return {name: value for name, value in zip(names, parsed, strict=True) if value is not None and abs(value) < 1e12}
 
 
 def _check(header: Header, rows: FloatArray, values: Mapping[str, float]) -> Iterator[ReadWarning]:

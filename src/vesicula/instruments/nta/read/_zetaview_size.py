@@ -129,9 +129,7 @@ def read_size(path: Path) -> SizeMeasurement:
         exports.append(_read_export(path, lines, start, stop, finished=finished or not last))
     first = exports[0]
     frames = [
-        e.log_bins.with_columns(pl.lit(i, dtype=pl.Int32).alias("capture")).select(
-            "capture", pl.exclude("capture")
-        )
+        e.log_bins.with_columns(pl.lit(i, dtype=pl.Int32).alias("capture")).select("capture", pl.exclude("capture"))
         for i, e in enumerate(exports)
         if e.log_bins is not None
     ]
@@ -280,11 +278,7 @@ def _concentration(tables: _Histograms, title_line: int, warnings: list[ReadWarn
 def _capture_name(header: Header) -> str:
     cells = header.fields[FIRST_KEY.rstrip(":")].cells
     file_name = re.split(r"[\\/]", cells[0])[-1] if cells else ""
-    return (
-        re.sub(r"\.avi$", "", file_name.strip(), flags=re.IGNORECASE)
-        or header.text("Experiment")
-        or "unnamed"
-    )
+    return re.sub(r"\.avi$", "", file_name.strip(), flags=re.IGNORECASE) or header.text("Experiment") or "unnamed"
 
 
 def _tracks(header: Header, warnings: list[ReadWarning]) -> int | None:
@@ -374,9 +368,7 @@ def _split(header: Header, rows: _Rows) -> _Histograms:
     values = rows.values
     separators = np.flatnonzero((values[:, :4] == -1).all(axis=1))
     if separators.size > 1:
-        raise header.error(
-            rows.lines[separators[1]], expected="one separator row of -1", found="a second one"
-        )
+        raise header.error(rows.lines[separators[1]], expected="one separator row of -1", found="a second one")
     bad = (values < 0) | (values > _LARGEST_CELL)
     bad[separators] = False
     if bad.any():
@@ -415,9 +407,7 @@ def _edges(header: Header, tables: _Histograms) -> FloatArray:
     off = np.abs(sizes - exact) > _half_unit(exact) * (1 + 1e-9)
     if off.any():
         i = int(np.argmax(off))
-        raise header.error(
-            tables.lines[i], column=1, expected=f"the bin centre {exact[i]:g} nm", found=f"{sizes[i]:g}"
-        )
+        raise header.error(tables.lines[i], column=1, expected=f"the bin centre {exact[i]:g} nm", found=f"{sizes[i]:g}")
     return edges
 
 
