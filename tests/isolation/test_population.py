@@ -160,3 +160,24 @@ def test_a_malformed_table_is_refused(change: tuple[str, str], message: str) -> 
     assert broken != text
     with pytest.raises(UnreadableFile, match=message):
         parse_particle_classes(broken)
+
+
+def test_cargo_grows_with_the_lumen_and_goes_with_its_particles() -> None:
+    p = mixed_population({"exosome": 2e9, "HDL": 1e12}).with_cargo("miR-21-5p", {"exosome": 0.3})
+    exosome = p.classes[p.names.index("exosome")]
+    # Lumens of 80 and 170 nm inside shells of 5 nm.
+    ratio = exosome.cargo_copies("miR-21-5p", np.array([180.0])) / exosome.cargo_copies("miR-21-5p", np.array([90.0]))
+    assert ratio[0] == pytest.approx((170 / 80) ** 3)
+    assert exosome.cargo_copies("miR-21-5p", np.array([90.0]))[0] == pytest.approx(0.3)
+    per_ml = p.cargo_per_ml()
+    assert set(per_ml) == {"miR-21-5p", "most abundant miRNA"}
+    assert p.scaled(0.25).cargo_per_ml()["miR-21-5p"] == pytest.approx(0.25 * per_ml["miR-21-5p"])
+    vesicles = mixed_population({"exosome": 2e9}).with_cargo("miR-21-5p", {"exosome": 0.3})
+    drawn = vesicles.sample(40_000, rng=np.random.default_rng(3)).cargo_copies["miR-21-5p"]
+    mean = vesicles.cargo_per_ml()["miR-21-5p"] / 2e9
+    assert drawn.mean() == pytest.approx(mean, abs=4 * np.sqrt(drawn.var() / drawn.size))
+    assert drawn.var() > mean  # Poisson at each size, and sizes differ
+    with pytest.raises(AnalysisError, match="unknown particle class"):
+        vesicles.with_cargo("miR-21-5p", {"LDL": 1.0})
+    with pytest.raises(ValueError, match="not negative"):
+        vesicles.with_cargo("miR-21-5p", {"exosome": -1.0})

@@ -23,6 +23,8 @@ TABLE = "particle_classes.tsv"
 COLUMNS = ("class", "parameter", "value", "low", "high", "unit", "source", "sureness", "checked")
 GROUPS = ("vesicle", "nanoparticle", "medium", "lipoprotein", "protein")
 MARKERS = ("CD9", "CD63", "CD81")
+CARGO = "cargo copies of "
+"""What the name of a parameter begins with that gives copies of a cargo molecule."""
 REMEDY = "The table ships with vesicula: install it again, or correct the row."
 
 WATER_G_PER_ML = 0.9982  # 20 C, Kell 1975
@@ -116,6 +118,8 @@ class ParticleClass:
         Mass of apolipoprotein B per particle, 0 where there is none.
     markers : mapping of str to MarkerCopies
         Markers that the class carries.
+    cargo : mapping of str to float
+        Mean copies of a cargo molecule per particle at the median diameter; it grows with the volume of the core.
     parameters : mapping of str to Parameter
         All of the above with range, source and sureness.
     """
@@ -135,9 +139,12 @@ class ParticleClass:
     protein_mass_fraction: float
     apob_da: float = 0.0
     markers: Mapping[str, MarkerCopies] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    cargo: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     parameters: Mapping[str, Parameter] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if any(not (np.isfinite(c) and c >= 0) for c in self.cargo.values()):
+            raise ValueError(f"{self.name}: copies of cargo must be finite and not negative")
         if not (0 < self.low_nm < self.high_nm and self.geometric_sd > 1 and self.median_nm > 0):
             raise ValueError(f"{self.name}: 0 < low_nm < high_nm, median_nm > 0 and geometric_sd > 1 are needed")
         if min(self.shell_density_g_per_ml, self.core_density_g_per_ml) <= 0 or self.density_sd_g_per_ml < 0:
@@ -148,6 +155,12 @@ class ParticleClass:
     def core_share(self, diameter_nm: FloatArray) -> FloatArray:
         """Return the volume share of the core, (1 - 2 h / d)^3, by diameter."""
         return np.clip(1.0 - 2.0 * self.shell_nm / np.asarray(diameter_nm, dtype=np.float64), 0.0, 1.0) ** 3
+
+    def cargo_copies(self, molecule: str, diameter_nm: FloatArray) -> FloatArray:
+        """Return the mean copies of a cargo molecule by diameter, in proportion to the core; 0 if not carried."""
+        d = np.asarray(diameter_nm, dtype=np.float64)
+        median = self.core_share(np.array([self.median_nm]))[0] * self.median_nm**3
+        return self.cargo.get(molecule, 0.0) * self.core_share(d) * d**3 / median
 
     def density_g_per_ml(self, diameter_nm: FloatArray) -> FloatArray:
         """Return the mean density by diameter in an isotonic medium (core-shell, volume weighted)."""
@@ -293,6 +306,7 @@ def _assemble(cls: str, groups: dict[str, str], values: dict[str, Parameter], na
             osmotic=bool(values["osmotic"].value),
             apob_da=values["apob_da"].value if "apob_da" in values else 0.0,
             markers=MappingProxyType(markers),
+            cargo=MappingProxyType({n.removeprefix(CARGO): v.value for n, v in values.items() if n.startswith(CARGO)}),
             parameters=MappingProxyType(values),
             **numbers,
         )

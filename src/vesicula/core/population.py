@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,8 @@ class Particles:
         Of each particle, isotonic.
     marker_copies : mapping of str to numpy.ndarray of int
         Copies of each marker on each particle.
+    cargo_copies : mapping of str to numpy.ndarray of int
+        Copies of each cargo molecule in each particle.
     """
 
     class_index: IntArray
@@ -112,6 +115,7 @@ class Particles:
     refractive_index: FloatArray
     mass_g: FloatArray
     marker_copies: Mapping[str, IntArray]
+    cargo_copies: Mapping[str, IntArray]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -201,6 +205,52 @@ class MixedPopulation:
         per_particle = np.array([c.apob_da for c in self.classes]) * 1e6 / AVOGADRO_PER_MOL
         return float((self.number_per_ml.sum(axis=(1, 2)) * per_particle).sum())
 
+    @property
+    def cargo_names(self) -> tuple[str, ...]:
+        """Names of the cargo molecules that any class carries."""
+        return tuple(sorted({m for c in self.classes for m in c.cargo}))
+
+    def cargo_per_ml(self) -> dict[str, float]:
+        """Return copies of each cargo molecule per mL, over all classes."""
+        d = self.diameter_nm
+        per_class = self.number_per_ml.sum(axis=1)
+        return {
+            m: float(sum(per_class[i] @ c.cargo_copies(m, d) for i, c in enumerate(self.classes)))
+            for m in self.cargo_names
+        }
+
+    def with_cargo(self, molecule: str, mean_copies: Mapping[str, float]) -> MixedPopulation:
+        """Return the population with a cargo molecule loaded.
+
+        Parameters
+        ----------
+        molecule : str
+            Such as ``"miR-21-5p"``.
+        mean_copies : mapping of str to float
+            Mean copies per particle at the class's median diameter, by class; classes not named keep what they carry.
+
+        Returns
+        -------
+        MixedPopulation
+            The same numbers; the classes carry the molecule through every step.
+
+        Raises
+        ------
+        AnalysisError
+            When a class is not in the population.
+        ValueError
+            When a number is negative or not finite.
+        """
+        for name in mean_copies:
+            self._index(name)
+        classes = tuple(
+            replace(c, cargo=MappingProxyType({**c.cargo, molecule: float(mean_copies[c.name])}))
+            if c.name in mean_copies
+            else c
+            for c in self.classes
+        )
+        return MixedPopulation(edges_nm=self.edges_nm, classes=classes, number_per_ml=self.number_per_ml)
+
     def with_numbers(self, number_per_ml: FloatArray) -> MixedPopulation:
         """Return the same grid and classes with other numbers; nothing else is copied."""
         return MixedPopulation(edges_nm=self.edges_nm, classes=self.classes, number_per_ml=number_per_ml)
@@ -262,7 +312,8 @@ class MixedPopulation:
         Returns
         -------
         Particles
-            Diameters are spread log-uniformly within their bin; markers follow each class's copy numbers.
+            Diameters are spread log-uniformly within their bin; markers follow each class's copy numbers, cargo is
+            Poisson about its mean.
 
         Raises
         ------
@@ -285,7 +336,20 @@ class MixedPopulation:
             refractive_index=np.array([c.refractive_index for c in self.classes])[k],
             mass_g=density * np.pi / 6.0 * (diameter * 1e-7) ** 3,
             marker_copies=self._draw_markers(k, diameter, rng),
+            cargo_copies=self._draw_cargo(k, diameter, rng),
         )
+
+    def _draw_cargo(
+        self, k: npt.NDArray[np.intp], diameter: FloatArray, rng: np.random.Generator
+    ) -> dict[str, IntArray]:
+        drawn: dict[str, IntArray] = {}
+        for molecule in self.cargo_names:
+            mean = np.zeros(k.size)
+            for index, cls in enumerate(self.classes):
+                here = np.flatnonzero(k == index)
+                mean[here] = cls.cargo_copies(molecule, diameter[here])
+            drawn[molecule] = rng.poisson(mean)
+        return drawn
 
     def _draw_markers(
         self, k: npt.NDArray[np.intp], diameter: FloatArray, rng: np.random.Generator
