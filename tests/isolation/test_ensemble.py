@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from click.testing import CliRunner
 
 from vesicula.cli.isolate import isolate
 from vesicula.core.errors import AnalysisError, UnreadableFile
+from vesicula.core.population import mixed_population
 from vesicula.figures.isolation_page import isolation_page
+from vesicula.isolation.balance import Fraction
 from vesicula.isolation.ensemble import USED_BY, Ensemble, ensemble, lamm_table
 from vesicula.isolation.priors import method_priors, parse_priors
 from vesicula.isolation.protocol_text import METHODS, Protocol, parse_protocol
@@ -78,16 +81,43 @@ def test_a_whole_chain_at_the_defaults() -> None:
     assert found["target per LDL"] == pytest.approx(last.target_per_contaminant["LDL"], rel=1e-3)
 
 
-def test_a_gradient_at_the_defaults_is_near_the_plain_run() -> None:
-    # Shares come from a table by density, linear between, while fractions have sharp borders: 5.4 % off here. The docs
-    # name this bound.
-    text = "vesicula_protocol: 1\nfeed: {volume_ml: 1, particles: {exosome: 1e9}}\ntarget: [exosome]\nsteps:\n"
-    run = "rotor: SW 41 Ti, rcf_g: 100000, at: r_av, hours: 6, solute: sucrose, keep: [4, 5, 6, 7]"
-    step = f"gradient: {{{run}, layers: [{{percent: 20, volume_ml: 5}}, {{percent: 50, volume_ml: 5}}]}}"
-    protocol = parse_protocol(f"{text}  - {step}\n", name="p.yaml")
+GRADIENTS = {
+    "sucrose, 6 h": ("hours: 6, solute: sucrose", "[4, 5, 6, 7]"),
+    "sucrose, its edge": ("hours: 6, solute: sucrose", "[2, 3]"),
+    "iodixanol at rest, a border through the band": ("hours: 16, solute: iodixanol", "[2, 3]"),
+    "iodixanol on its way, with the pellet": ("hours: 1, solute: iodixanol", "[3, 4, pellet]"),
+}
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_a_gradient_at_the_defaults_is_the_plain_run(name: str) -> None:
+    text = "vesicula_protocol: 1\nfeed: {volume_ml: 1, particles: {exosome: 1e9, microvesicle: 1e8}}\n"
+    run, keep = GRADIENTS[name]
+    layers = "layers: [{percent: 20, volume_ml: 5}, {percent: 50, volume_ml: 5}]"
+    step = f"gradient: {{rotor: SW 41 Ti, rcf_g: 100000, at: r_av, {run}, {layers}, keep: {keep}}}"
+    protocol = parse_protocol(f"{text}target: [exosome]\nsteps:\n  - {step}\n", name="p.yaml")
     one, plain = ensemble(protocol, draws=1, fixed=["*"]), protocol.run().reports[-1]
-    assert one.measures()["target_yield"][0, -1] == pytest.approx(plain.target_yield, rel=0.06)
+    assert one.measures()["target_yield"][0, -1] == pytest.approx(plain.target_yield, rel=5e-3)
+    shares = one.particles[0, -1] / one.particles[0, 0]
+    assert shares == pytest.approx(np.array([plain.yield_by_class[c] for c in one.classes]), abs=1e-3)
+    assert one.volume_ml[0, -1] == pytest.approx(plain.product.volume_ml)
     assert "the step's own settings are not drawn" in one.notes[0]
+
+
+def test_a_draw_moves_the_band_as_a_changed_class_does() -> None:
+    # One draw of the vesicles' densities, against a plain run of classes that have these densities.
+    text = "vesicula_protocol: 1\nfeed: {volume_ml: 1, particles: {protein aggregate: 1e9}}\ntarget: [protein aggregate]\n"
+    layers = "layers: [{percent: 20, volume_ml: 5}, {percent: 50, volume_ml: 5}]"
+    step = f"gradient: {{rotor: SW 41 Ti, rcf_g: 100000, at: r_av, hours: 16, solute: iodixanol, {layers}, keep: [4, 5]}}"
+    protocol = parse_protocol(f"{text}steps:\n  - {step}\n", name="p.yaml")
+    drawn = ensemble(protocol, draws=3, seed=5, fixed=["protein aggregate.median_nm"])
+    where = {p.name.split(".")[-1]: k for k, p in enumerate(drawn.priors)}
+    keys = ("shell_density_g_per_ml", "core_density_g_per_ml")
+    for row, found in zip(drawn.parameters, drawn.measures()["target_yield"][:, -1], strict=True):
+        changed = replace(protocol.feed.population.classes[0], **{k: float(row[where[k]]) for k in keys})
+        feed = Fraction(name="feed", volume_ml=1.0, population=mixed_population({changed: 1e9}))
+        kept = protocol.steps[0].act(feed, protocol.medium).product.totals().sum() / 1e9
+        assert found == pytest.approx(kept, abs=2e-3)
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 Each draw takes all uncertain parameters from their priors (`vesicula.isolation.priors`): those of the classes, of the
 feed and of the methods. A number that the protocol itself states is taken as known. Steps are the same formulae as in
 the modules of the methods, compiled, with one shortcut: the pelleted share of a diffusing particle comes from a table
-of the Lamm equation's solutions. Gradients and microfluidic devices are simulated once and tabulated by density and
-diameter.
+of the Lamm equation's solutions. Gradients (`vesicula.isolation.gradient_table`) and microfluidic devices are simulated
+once and tabulated by density and diameter.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ from vesicula.isolation.balance import Fraction
 from vesicula.isolation.centrifuge import PECLET_DIFFUSIVE, PELLET_LAYER_SHARE, Run, lowest_share
 from vesicula.isolation.ensemble_result import Ensemble, Matrix
 from vesicula.isolation.fluids import BOLTZMANN_J_PER_K, ZERO_CELSIUS_K, Medium, diffusion_m2_per_s, medium
+from vesicula.isolation.gradient_table import kept_shares
 from vesicula.isolation.lamm import lamm_profile
 from vesicula.isolation.priors import Prior, class_priors, method_priors
 from vesicula.isolation.protocol import COUNTED_FROM_NM, ProtocolResult
-from vesicula.isolation.protocol_text import Protocol, step_medium, step_run
+from vesicula.isolation.protocol_text import Protocol, step_gradient, step_medium, step_run
 from vesicula.isolation.rotors import angular_speed
 
 __all__ = ["USED_BY", "Ensemble", "ensemble", "lamm_table"]
@@ -41,7 +42,7 @@ CHUNK = 32
 """Draws at a time: the numbers of a chunk stay in the processor's cache."""
 TABLE = (np.log(2e-3), np.log(PECLET_DIFFUSIVE), 44, np.log(1e-6), np.log(60.0), 56)
 OFFSETS = np.linspace(-0.11, 0.11, 89)
-"""Densities about a class's own, g/mL, that a gradient or a device is simulated for."""
+"""Densities about a class's own, g/mL, that a device is simulated for."""
 GRID = np.array([OFFSETS[0], OFFSETS[1] - OFFSETS[0]])
 SIMULATED, SIMULATED_SD = 61, 0.045
 MAX_DRAWS = 200_000
@@ -284,7 +285,7 @@ def _compile(protocol: Protocol, plain: ProtocolResult, layout: _Layout) -> tupl
             raise AnalysisError(f"{step.label}: an ensemble needs steps that were read from a protocol's text")
         make = _MAKE.get(step.method, _tabulated)
         ops.append(make(step.context, layout, liquid, before.product.volume_ml, after.product.volume_ml, step.act))
-        if make is _tabulated and step.method != "dilute":
+        if make in {_tabulated, _gradient}:
             notes.append(f"{step.label}: the step's own settings are not drawn, save the loss in a device")
         liquid = step.medium_after or liquid
     return tuple(ops), tuple(notes)
@@ -509,6 +510,17 @@ def _dilute(c: _Ctx, _layout: _Layout, _liquid: str, _before: float, _after: flo
     return act
 
 
+def _gradient(c: _Ctx, layout: _Layout, _liquid: str, before: float, after: float, _: object) -> _Op:
+    pairs = (layout.classes, layout.cls, layout.d_pair)
+    kept = kept_shares(pairs, layout.spread.shape[1], before, **step_gradient(c))
+
+    def act(state: _State) -> None:
+        kernels.by_shift(state.number, state.rho, layout.spread, layout.cls, kept.base, kept.grid, kept.share)
+        state.volume = np.full_like(state.volume, after)
+
+    return act
+
+
 def _tabulated(c: _Ctx, layout: _Layout, liquid: str, before: float, after: float, act: object) -> _Op:
     """Simulate a linear step once for particles of every density and diameter, and look shares up."""
     step = cast("Callable[[Fraction, str], Any]", act)
@@ -551,4 +563,5 @@ _MAKE: Mapping[str, Callable[..., _Op]] = MappingProxyType({
     "precipitation": _precipitate,
     "immunoaffinity": _immuno,
     "dilute": _dilute,
+    "gradient": _gradient,
 })  # fmt: skip

@@ -13,12 +13,13 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
-from scipy.special import ndtr
+from scipy.linalg import solve_banded
 
 from vesicula.core.errors import AnalysisError
 from vesicula.core.measurement import FloatArray
-from vesicula.core.population import MixedPopulation
+from vesicula.core.particle_class import ISOTONIC_MOSM, ParticleClass
+from vesicula.core.population import MixedPopulation, density_deviates
+from vesicula.isolation import kernels
 from vesicula.isolation.balance import Fraction, Outcome, check_positive, check_share, lost, part
 from vesicula.isolation.centrifuge import PELLET_LOSS, STEP_HOURS, Run
 from vesicula.isolation.fluids import (
@@ -34,14 +35,16 @@ from vesicula.isolation.fluids import (
 )
 from vesicula.isolation.rotors import angular_speed
 
-CELLS = 150
+CELLS = 300
 START_SLICES = 5
-SEGMENTS = 12
+SEGMENTS = 24
+DIFFUSION_STEPS = 4
+DENSITIES = 205
+"""Densities that the shares of a class are cut into, to be parted by sharp borders."""
 SOLUTE_DIFFUSION_M2_PER_S = {"sucrose": 5.2e-10, "iodixanol": 2.5e-10}
 """In water at 25 C [from memory, unchecked; iodixanol L]; scaled by temperature and local viscosity."""
 DILUENT_OSMOLALITY_MOSM = 290.0
 Solute = Literal["sucrose", "iodixanol"]
-IndexArray = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,15 +110,14 @@ def density_gradient(  # noqa: PLR0913 - settings of one device, by keyword
         When rotor, layers or kept fractions are not possible, or the feed is empty.
     """
     feed.require_particles("spin")
-    tubes, filled = _check(feed, run, layers, solute, temperature_c)
+    spun = spin(feed.volume_ml, run, layers=layers, solute=solute, temperature_c=temperature_c, load=load)
     wanted = {k for k in keep if k != "pellet"}
     if not keep or any(not 1 <= int(k) <= n_fractions for k in wanted):
         found = ", ".join(map(str, keep)) or "none"
         raise AnalysisError(f"the kept fractions must be among 1 to {n_fractions} and pellet, not {found}")
     check_share(pellet_loss, "pellet_loss")
-    edges, percent, inside = _loaded(feed.volume_ml / tubes, layers, run, load)
-    shares, profile = _follow(feed, run, edges, (percent, inside), solute, temperature_c, n_fractions)
-    volume = filled / n_fractions * tubes
+    shares = _follow(feed.population, spun, n_fractions)
+    volume = spun.filled_ml / n_fractions * spun.tubes
     parts = [
         part(
             feed, shares[n], name=f"fraction {n + 1}", volume_ml=volume, role="product" if n + 1 in wanted else "waste"
@@ -123,10 +125,10 @@ def density_gradient(  # noqa: PLR0913 - settings of one device, by keyword
         for n in range(n_fractions)
     ]
     role: Literal["product", "waste"] = "product" if "pellet" in keep else "waste"
-    parts.append(part(feed, shares[-1] * (1 - pellet_loss), name="pellet", volume_ml=0.1 * tubes, role=role))
+    parts.append(part(feed, shares[-1] * (1 - pellet_loss), name="pellet", volume_ml=0.1 * spun.tubes, role=role))
     parts.append(lost(feed, shares[-1] * pellet_loss, name="pellet not resuspended"))
     top = run.rotor.rcf_g(run.rpm, at="r_max")
-    means = [float(cells.mean()) for cells in np.array_split(profile, n_fractions)]
+    means = [float(cells.mean()) for cells in np.array_split(spun.density_g_per_ml, n_fractions)]
     densities = {f"density_of_fraction_{n}_g_per_ml": mean for n, mean in enumerate(means, start=1)}
     return Outcome(
         method="gradient",
@@ -135,12 +137,14 @@ def density_gradient(  # noqa: PLR0913 - settings of one device, by keyword
         hours=run.minutes / 60.0 + 2 * STEP_HOURS,
         g_hours=top * run.minutes / 60.0,
         max_g=top,
-        facts=MappingProxyType({"tubes": float(tubes), **densities}),
+        facts=MappingProxyType({"tubes": float(spun.tubes), **densities}),
         notes=("kept fractions hold the gradient's solute: dilute or exchange the buffer before the next step",),
     )
 
 
-def _check(feed: Fraction, run: Run, layers: Sequence[Layer], solute: str, temperature_c: float) -> tuple[int, float]:
+def _check(
+    feed_ml: float, run: Run, layers: Sequence[Layer], solute: str, temperature_c: float
+) -> tuple[int, float]:
     if run.rotor.kind != "swing-out":
         raise AnalysisError(f"a gradient needs a swing-out rotor; {run.rotor.name} is a fixed-angle one")
     if solute not in SOLUTE_DIFFUSION_M2_PER_S:
@@ -156,13 +160,13 @@ def _check(feed: Fraction, run: Run, layers: Sequence[Layer], solute: str, tempe
         raise AnalysisError(
             f"the layers fill the {run.rotor.tube_ml:g} mL tube of {run.rotor.name}: no room for the feed"
         )
-    tubes = int(np.ceil(feed.volume_ml / room - 1e-9))
+    tubes = int(np.ceil(feed_ml / room - 1e-9))
     if tubes > run.rotor.tubes:
         raise AnalysisError(
-            f"{feed.volume_ml:g} mL need {tubes} tubes with room for {room:g} mL each, and {run.rotor.name} holds "
+            f"{feed_ml:g} mL need {tubes} tubes with room for {room:g} mL each, and {run.rotor.name} holds "
             f"{run.rotor.tubes}. Concentrate first, or take less of the layers"
         )
-    return tubes, feed.volume_ml / tubes + sum(layer.volume_ml for layer in layers)
+    return tubes, feed_ml / tubes + sum(layer.volume_ml for layer in layers)
 
 
 def _loaded(
@@ -198,46 +202,142 @@ def _spread(percent: FloatArray, viscosity: FloatArray, edges: FloatArray, dt: f
     """Let the solute diffuse for a time: one backward Euler step, closed ends."""
     h = edges[1] - edges[0]
     d = d_water / np.sqrt(viscosity[1:] * viscosity[:-1]) * dt / h**2
-    matrix = np.eye(percent.size)
-    i = np.arange(percent.size - 1)
-    matrix[i, i] += d
-    matrix[i + 1, i + 1] += d
-    matrix[i, i + 1] -= d
-    matrix[i + 1, i] -= d
-    return np.asarray(np.linalg.solve(matrix, percent), dtype=np.float64)
+    matrix = np.zeros((3, percent.size))  # diagonals: above, main, below
+    matrix[1] = 1.0
+    matrix[1, :-1] += d
+    matrix[1, 1:] += d
+    matrix[0, 1:] = matrix[2, :-1] = -d
+    return np.asarray(solve_banded((1, 1), matrix, percent, check_finite=False), dtype=np.float64)
 
 
-def _follow(
-    feed: Fraction,
+def _diffused(
+    percent: FloatArray, edges: FloatArray, seconds: float, d_water: float, liquid: tuple[Solute, float]
+) -> FloatArray:
+    for _ in range(DIFFUSION_STEPS):
+        percent = _spread(percent, _liquid(percent, *liquid)[1], edges, seconds / DIFFUSION_STEPS, d_water)
+    return percent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Spin:
+    """A gradient as it changes during a run, ready for particles to move in.
+
+    Parameters
+    ----------
+    tubes : int
+        How many the feed is spread over.
+    filled_ml : float
+        Of liquid in one tube.
+    start_m : numpy.ndarray, shape (slices,)
+        Distances from the top at which the feed's particles begin.
+    seconds : numpy.ndarray, shape (segments,)
+        Lengths of the times in which the gradient is held still.
+    profiles : numpy.ndarray, shape (segments, 4, cells)
+        As `vesicula.isolation.kernels.bands` takes them.
+    cell_m : float
+        Height of a cell.
+    density_g_per_ml : numpy.ndarray, shape (cells,)
+        Of the liquid at the end.
+    """
+
+    tubes: int
+    filled_ml: float
+    start_m: FloatArray
+    seconds: FloatArray
+    profiles: FloatArray
+    cell_m: float
+    density_g_per_ml: FloatArray
+
+    def shares(self, diameter_nm: FloatArray, density: FloatArray, lumen: FloatArray, n_fractions: int) -> FloatArray:
+        """Return where particles end, shape (particles, n_fractions + 1): the fractions from the top, the pellet.
+
+        Parameters
+        ----------
+        diameter_nm, density : numpy.ndarray, shape (particles,)
+            Isotonic diameter and density (g/mL).
+        lumen : numpy.ndarray, shape (particles,)
+            Share of the volume that an endless osmolality would draw out as water.
+        n_fractions : int
+            Fractions of equal volume.
+        """
+        share = np.zeros((diameter_nm.size, n_fractions + 1))
+        kernels.bands(
+            share, diameter_nm * 1e-9, density, lumen, self.start_m, self.seconds, self.profiles, self.cell_m
+        )
+        return share
+
+
+def spin(  # noqa: PLR0913 - settings of one device, by keyword
+    feed_ml: float,
     run: Run,
-    edges: FloatArray,
-    loaded: tuple[FloatArray, tuple[float, float]],
-    solute: str,
+    *,
+    layers: Sequence[Layer],
+    solute: Solute,
     temperature_c: float,
-    n_fractions: int,
-) -> tuple[FloatArray, FloatArray]:
-    """Return shares by fraction and pellet, (n_fractions + 1, classes, densities, bins), and the cells' densities."""
-    percent, span = loaded
-    population = feed.population
-    k, q, i = np.nonzero(population.number_per_ml > 0)
-    d, rho = population.diameter_nm[i], population.density_g_per_ml()[k, q, i]
+    load: Literal["top", "bottom"] = "top",
+) -> Spin:
+    """Follow the gradient's own diffusion during a run; parameters and errors as for `density_gradient`."""
+    tubes, filled = _check(feed_ml, run, layers, solute, temperature_c)
+    edges, percent, span = _loaded(feed_ml / tubes, layers, run, load)
     d_water = _solute_diffusion(solute, temperature_c)
-    slices = span[0] + (np.arange(START_SLICES) + 0.5) / START_SLICES * (span[1] - span[0])
-    place = np.repeat(slices[:, None], d.size, axis=1)
-    variance = np.zeros_like(place)
-    times = np.diff(np.linspace(0.0, 1.0, SEGMENTS + 1) ** 2) * run.minutes * 60.0
-    for dt in times:
-        rho_f, eta, osmolality = _liquid(percent, solute, temperature_c)
-        rate = _rates(population, (k, i), (d, rho), (rho_f, eta, osmolality))
-        speed = rate * angular_speed(run.rpm) ** 2 * (0.5 * (edges[1:] + edges[:-1]))
-        for n in range(START_SLICES):
-            place[n] = _move(place[n], speed, edges, dt)
-            variance[n] = _broaden(variance[n], place[n], speed, edges, dt, (d, eta, temperature_c))
-        percent = _spread(percent, eta, edges, dt, d_water)
+    # Short where the solute's steps are sharp, and short at the end, where bands follow the density that carries them.
+    times = np.diff(0.5 - 0.5 * np.cos(np.pi * np.linspace(0.0, 1.0, SEGMENTS + 1))) * run.minutes * 60.0
+    # What a particle's speed is but for its own diameter and density; radius at the middle of the cell.
+    field = angular_speed(run.rpm) ** 2 * 0.5 * (edges[1:] + edges[:-1])
+    water = float(water_density_g_per_ml(20.0))
+    thermal = BOLTZMANN_J_PER_K * (temperature_c + ZERO_CELSIUS_K) / (3 * np.pi * 1e-9 * 1e6)
+    profiles = np.empty((SEGMENTS, 4, CELLS))
+    for profile, dt in zip(profiles, times, strict=True):
+        percent = _diffused(percent, edges, 0.5 * dt, d_water, (solute, temperature_c))
+        rho, eta, osmolality = _liquid(percent, solute, temperature_c)
+        gone = 1.0 - np.minimum(1.0, ISOTONIC_MOSM / osmolality)  # as in ParticleClass.shrinkage
+        profile[:] = field * 1000.0 / (18.0 * eta * 1e-3), rho, gone * (water - rho), thermal / eta
+        percent = _diffused(percent, edges, 0.5 * dt, d_water, (solute, temperature_c))
+    inside = span[0] - edges[0] + (np.arange(START_SLICES) + 0.5) / START_SLICES * (span[1] - span[0])
+    last = _liquid(percent, solute, temperature_c)[0]
+    return Spin(
+        tubes=tubes,
+        filled_ml=filled,
+        start_m=inside,
+        seconds=times,
+        profiles=profiles,
+        cell_m=float(edges[1] - edges[0]),
+        density_g_per_ml=last,
+    )
+
+
+def within_shares(n_densities: int) -> FloatArray:
+    """Return standard normal deviates within each of a population's density shares, shape (n_densities, k).
+
+    A share stands for a range of densities, and fractions cut through it: at the share's mean alone, five shares put a
+    seventh of the vesicles into a wrong fraction of a usual gradient. One share is one density, as everywhere.
+    """
+    if n_densities == 1:
+        return np.zeros((1, 1))
+    each = max(1, round(DENSITIES / n_densities))
+    return density_deviates(n_densities * each).reshape(n_densities, each)
+
+
+def lumen_share(cls: ParticleClass, diameter_nm: FloatArray) -> FloatArray:
+    """Return the share of a particle's volume that an endless osmolality draws out as water."""
+    return cls.shrinkage(diameter_nm, np.inf)
+
+
+def _follow(population: MixedPopulation, spun: Spin, n_fractions: int) -> FloatArray:
+    """Return shares by fraction and pellet, (n_fractions + 1, classes, densities, bins)."""
+    k, q, i = np.nonzero(population.number_per_ml > 0)
+    diameter, classes = population.diameter_nm, population.classes
+    mean = np.stack([c.density_g_per_ml(diameter) for c in classes])[k, i]
+    lumen = np.stack([lumen_share(c, diameter) for c in classes])[k, i]
+    sd = np.array([c.density_sd_g_per_ml for c in classes])[k]
+    z = within_shares(population.n_densities)[q]
+    each = z.shape[1]
+    found = spun.shares(
+        np.repeat(diameter[i], each), (mean[:, None] + sd[:, None] * z).ravel(), np.repeat(lumen, each), n_fractions
+    )
     shares = np.zeros((n_fractions + 1, *population.number_per_ml.shape))
-    borders = np.linspace(edges[0], edges[-1], n_fractions + 1)
-    shares[:, k, q, i] = _collect(place, np.sqrt(variance), borders)
-    return shares, _liquid(percent, solute, temperature_c)[0]
+    shares[:, k, q, i] = found.reshape(k.size, each, -1).mean(axis=1).T
+    return shares
 
 
 def _solute_diffusion(solute: str, temperature_c: float) -> float:
@@ -245,86 +345,3 @@ def _solute_diffusion(solute: str, temperature_c: float) -> float:
     warm = 25.0 + ZERO_CELSIUS_K
     scale = (temperature_c + ZERO_CELSIUS_K) / warm * float(water_viscosity_mpa_s(25.0))
     return SOLUTE_DIFFUSION_M2_PER_S[solute] * scale
-
-
-def _rates(
-    population: MixedPopulation,
-    where: tuple[IndexArray, IndexArray],
-    particles: tuple[FloatArray, FloatArray],
-    liquid: tuple[FloatArray, FloatArray, FloatArray],
-) -> FloatArray:
-    """Return sedimentation coefficients in seconds of each particle in each cell, shape (particles, cells)."""
-    (k, i), (d, rho), (rho_f, eta, osmolality) = where, particles, liquid
-    water = float(water_density_g_per_ml(20.0))
-    # Water lost to the solute: per class (bins, cells), then looked up.
-    per_class = [c.shrinkage(population.diameter_nm[:, None], osmolality[None, :]) for c in population.classes]
-    gone = np.stack(per_class)[k, i]
-    excess = (rho[:, None] - rho_f) - gone * (water - rho_f)
-    return np.asarray((d[:, None] * 1e-9) ** 2 * excess * 1000.0 / (18.0 * eta * 1e-3), dtype=np.float64)
-
-
-def _move(place: FloatArray, speed: FloatArray, edges: FloatArray, dt: float) -> FloatArray:
-    """Return where each particle is after a time in a frozen profile; exact for a speed constant within cells.
-
-    A particle crosses cell after cell in the direction of its first one and stops at the border of a cell that drives
-    it back, or at an end of the tube.
-    """
-    h = edges[1] - edges[0]
-    n = speed.shape[1]
-    cell = np.clip(((place - edges[0]) / h).astype(np.int64), 0, n - 1)
-    here = np.take_along_axis(speed, cell[:, None], axis=1)[:, 0]
-    down = here >= 0
-    # Mirror what rises, so that all move towards larger x.
-    v = np.where(down[:, None], speed, -speed[:, ::-1])
-    x = np.where(down, place - edges[0], edges[-1] - place) / h
-    start = np.clip(x.astype(np.int64), 0, n - 1)
-    with np.errstate(divide="ignore"):
-        cross = np.where(v > 0, h / np.maximum(v, 1e-300), np.inf)
-    index = np.arange(n)[None, :]
-    cross = np.where(index < start[:, None], 0.0, cross)
-    first = np.take_along_axis(cross, start[:, None], axis=1)[:, 0]
-    np.put_along_axis(cross, start[:, None], (first * (start + 1 - x))[:, None], axis=1)
-    spent = np.cumsum(cross, axis=1)
-    passed = (spent <= dt).sum(axis=1)  # index of the cell that it is in at the end
-    last = np.minimum(passed, n - 1)
-    before = np.where(passed > 0, np.take_along_axis(spent, np.maximum(last - 1, 0)[:, None], axis=1)[:, 0], 0.0)
-    begin = np.where(last > start, last.astype(np.float64), x)
-    before = np.where(last > start, before, 0.0)
-    speed_last = np.maximum(np.take_along_axis(v, last[:, None], axis=1)[:, 0], 0.0)
-    end = np.minimum(begin + speed_last * (dt - before) / h, last + 1.0)
-    end = np.where(passed >= n, float(n), np.maximum(end, x))
-    return np.asarray(np.where(down, edges[0] + end * h, edges[-1] - end * h), dtype=np.float64)
-
-
-def _broaden(
-    variance: FloatArray,
-    place: FloatArray,
-    speed: FloatArray,
-    edges: FloatArray,
-    dt: float,
-    thermal: tuple[FloatArray, FloatArray, float],
-) -> FloatArray:
-    """Return the variance of each band after a time: d var/dt = 2 D - 2 kappa var, with kappa = -dv/dr."""
-    d, eta, temperature_c = thermal
-    h, n = edges[1] - edges[0], speed.shape[1]
-    cell = np.clip(((place - edges[0]) / h).astype(np.int64), 1, n - 2)
-    around = [np.take_along_axis(speed, (cell + step)[:, None], axis=1)[:, 0] for step in (-1, 1)]
-    kappa = np.maximum((around[0] - around[1]) / (2 * h), 1e-12)
-    diffusion = BOLTZMANN_J_PER_K * (temperature_c + ZERO_CELSIUS_K) / (3 * np.pi * eta[cell] * 1e-3 * d * 1e-9)
-    decay = np.exp(-np.minimum(2 * kappa * dt, 700.0))
-    # For a vanishing kappa the growth is 2 D dt.
-    growth = np.where(2 * kappa * dt < 1e-6, 2 * diffusion * dt, diffusion / kappa * (1 - decay))
-    return np.asarray(variance * decay + growth, dtype=np.float64)
-
-
-def _collect(place: FloatArray, sd: FloatArray, borders: FloatArray) -> FloatArray:
-    """Return the mean over the starting slices of the share in each fraction and, last, on the bottom."""
-    bottom = borders[-1]
-    landed = place >= bottom - 1e-9
-    width = np.maximum(sd, 1e-9)
-    z = (borders[:, None, None] - place[None]) / width[None]
-    cumulative = ndtr(z)
-    cumulative[0], cumulative[-1] = 0.0, 1.0  # the ends are closed: what would pass them stays in the end fraction
-    inside = np.diff(cumulative, axis=0)
-    shares = np.concatenate([np.where(landed, 0.0, inside), landed[None].astype(np.float64)])
-    return np.asarray(shares.mean(axis=1), dtype=np.float64)

@@ -231,3 +231,109 @@ def tally(
             out[k, 1, cls[j]] += mass * volume
             if d_nm[j] >= counted_from:
                 out[k, 2, cls[j]] += count
+
+
+@compiled
+def _speed(liquid: FloatArray, cell: int, d2: float, rho: float, lumen: float) -> float:
+    """Return the speed (m/s) in a cell; `liquid` (4, cells) is what `bands` calls a profile."""
+    return float(d2 * (rho - liquid[1, cell] - lumen * liquid[2, cell]) * liquid[0, cell])
+
+
+@compiled
+def travel(x: float, seconds: float, h: float, liquid: FloatArray, d2: float, rho: float, lumen: float) -> float:
+    """Return where a particle is after a time in a frozen profile; exact for a speed that is constant within cells.
+
+    It crosses cell after cell in the direction of its first one, and stops at the border of a cell that drives it back
+    or at an end of the tube. `x` is the distance from the top (m), `h` the height of a cell.
+    """
+    n = liquid.shape[1]
+    cell = min(max(int(x / h), 0), n - 1)
+    way = 1 if _speed(liquid, cell, d2, rho, lumen) >= 0.0 else -1
+    while 0 <= cell < n:
+        v = way * _speed(liquid, cell, d2, rho, lumen)
+        if v <= 0.0:
+            return x
+        border = (cell + 1) * h if way > 0 else cell * h
+        ahead = max(way * (border - x), 0.0)
+        if v * seconds < ahead:
+            return x + way * v * seconds
+        seconds -= ahead / v
+        x = border
+        cell += way
+    return x
+
+
+@compiled
+def widen(
+    variance: float, x: float, seconds: float, h: float, liquid: FloatArray, d_m: float, rho: float, lumen: float
+) -> float:
+    """Return the variance of a band after a time: d var/dt = 2 D - 2 kappa var, with kappa = -dv/dr."""
+    cell = min(max(int(x / h), 1), liquid.shape[1] - 2)
+    above = _speed(liquid, cell - 1, d_m * d_m, rho, lumen)
+    below = _speed(liquid, cell + 1, d_m * d_m, rho, lumen)
+    kappa = max((above - below) / (2.0 * h), 1e-12)
+    diffusion = liquid[3, cell] / d_m
+    if 2.0 * kappa * seconds < 1e-6:  # for a vanishing kappa the growth is 2 D dt
+        return variance + 2.0 * diffusion * seconds
+    decay = math.exp(-min(2.0 * kappa * seconds, 700.0))
+    return variance * decay + diffusion / kappa * (1.0 - decay)
+
+
+@compiled
+def bands(  # noqa: PLR0913, PLR0917 - compiled code takes its arguments by place
+    share: FloatArray,
+    d_m: FloatArray,
+    rho: FloatArray,
+    lumen: FloatArray,
+    start: FloatArray,
+    seconds: FloatArray,
+    profiles: FloatArray,
+    h: float,
+) -> None:
+    """Add up each particle's share in each fraction of a gradient and, last, on the bottom: share (m, fractions + 1).
+
+    `start` (slices,): distances from the top (m) that the particles begin at. `profiles` (segments, 4, cells), each
+    for one of `seconds`: speed per excess density and d^2, density, what a lumen loses as excess, D times diameter.
+    """
+    fractions, length = share.shape[1] - 1, h * profiles.shape[2]
+    each = 1.0 / start.size
+    for j in range(d_m.size):
+        for begin in start:
+            x, variance = begin, 0.0
+            for k in range(seconds.size):
+                x = travel(x, seconds[k], h, profiles[k], d_m[j] * d_m[j], rho[j], lumen[j])
+                variance = widen(variance, x, seconds[k], h, profiles[k], d_m[j], rho[j], lumen[j])
+            if x >= length - 1e-9:
+                share[j, fractions] += each
+                continue
+            sd, before = max(math.sqrt(variance), 1e-9), 0.0
+            for f in range(fractions):  # the ends are closed: what would pass them stays in the end fraction
+                z = (length * (f + 1) / fractions - x) / sd
+                upto = 1.0 if f == fractions - 1 or z > 9.0 else _cdf(max(z, -9.0))
+                share[j, f] += each * (upto - before)
+                before = upto
+
+
+@compiled
+def by_shift(  # noqa: PLR0913, PLR0917 - compiled code takes its arguments by place
+    number: FloatArray,
+    rho: FloatArray,
+    spread: FloatArray,
+    cls: IntArray,
+    base: FloatArray,
+    grid: FloatArray,
+    share: FloatArray,
+) -> None:
+    """Multiply by a share (m, q, shifts) tabulated by how far the mean density lies from `base` (m,).
+
+    `spread` (classes, q) is what each density share lies above its mean; `grid` (m, 2) the first shift and the step.
+    """
+    n, m, q = number.shape
+    last = share.shape[2] - 1.000001
+    for k in range(n):
+        for j in range(m):
+            shift = rho[k, j, 0] - spread[cls[j], 0] - base[j]
+            u = min(max((shift - grid[j, 0]) / grid[j, 1], 0.0), last)
+            a = int(u)
+            for i in range(q):
+                number[k, j, i] *= share[j, i, a] + (share[j, i, a + 1] - share[j, i, a]) * (u - a)

@@ -235,25 +235,28 @@ def _centrifuge(c: _Context, feed: Fraction, liquid: str) -> Outcome:
     )
 
 
-def _gradient(c: _Context, feed: Fraction, _: str) -> Outcome:
+def step_gradient(c: _Context) -> dict[str, Any]:
+    """Return the settings of a gradient as keyword arguments of `density_gradient`, and its run as ``run``."""
     layers = []
     for entry in c.cells["layers"].items():
         cells = entry.mapping(("percent", "volume_ml"), ("percent", "volume_ml"))
         layers.append(
             Layer(percent=cells["percent"].number(0, 65), volume_ml=cells["volume_ml"].number(high=1e3, above=0))
         )
-    keep = ["pellet" if e.value == "pellet" else _whole(e) for e in c.cells["keep"].items()]
-    return density_gradient(
-        feed,
-        step_run(c, 60.0 * c.numbers["hours"]),
-        layers=layers,
-        solute=cast("Any", c.cells["solute"].text(("sucrose", "iodixanol"))),
-        temperature_c=c.numbers.get("temperature_c", 4.0),
-        keep=cast("Any", keep),
-        n_fractions=c.cells["fractions"].whole(2, 100) if "fractions" in c.cells else 12,
-        load=cast("Any", c.cells["load"].text(("top", "bottom")) if "load" in c.cells else "top"),
+    return {
+        "run": step_run(c, 60.0 * c.numbers["hours"]),
+        "layers": layers,
+        "solute": c.cells["solute"].text(("sucrose", "iodixanol")),
+        "temperature_c": c.numbers.get("temperature_c", 4.0),
+        "keep": ["pellet" if e.value == "pellet" else _whole(e) for e in c.cells["keep"].items()],
+        "n_fractions": c.cells["fractions"].whole(2, 100) if "fractions" in c.cells else 12,
+        "load": c.cells["load"].text(("top", "bottom")) if "load" in c.cells else "top",
         **_rest(c, "rpm", "rcf_g", "hours", "temperature_c", "fractions"),
-    )
+    }
+
+
+def _gradient(c: _Context, feed: Fraction, _: str) -> Outcome:
+    return density_gradient(feed, **step_gradient(c))
 
 
 def _whole(entry: Entry) -> int:

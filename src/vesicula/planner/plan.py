@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import yaml
 
-from vesicula.core.errors import AnalysisError
 from vesicula.core.measurement import FloatArray
+from vesicula.core.population import mixed_population
 from vesicula.isolation.balance import Fraction
-from vesicula.isolation.priors import Prior
 from vesicula.isolation.protocol import ProtocolResult
 from vesicula.isolation.protocol_text import Equipment, Protocol, parse_protocol
+from vesicula.planner.draws import PELLET_LOSSES, draw_plan, loses_a_pellet, with_pellet_loss
 from vesicula.planner.lab import Lab
-from vesicula.planner.priors import World, columns_in, feed_in, priors_for, steps_in
 from vesicula.planner.target import Numbers, Purity, Target, numbers_of
 
-COARSE = (3.0, 6000.0, 48)
-"""Lowest and highest edge and number of bins while searching and drawing; final numbers use the full grid."""
-COARSE_DENSITIES = {"gradient": 3}
-"""Density shares while searching: one, but where particles are parted by density."""
+COARSE, COARSE_LAYERED = (3.0, 6000.0, 48), (3.0, 6000.0, 24)
+"""Lowest and highest edge (nm) and number of bins while searching; the second for gradients, which take longest. Final
+numbers use the full grid."""
+COARSE_DENSITIES = 3
+"""Density shares of a gradient while searching; one where nothing is parted by density."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,26 +142,28 @@ def compile_plan(request: Request, steps: Sequence[Mapping[str, Any]], equipment
 
 
 class Coarse:
-    """Runs steps on a coarse grid, with or without the inputs of a draw; keeps the parsed feed between calls."""
+    """Runs steps on a coarse grid; keeps the parsed feed between calls."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
+        self._equipment = request.lab.equipment()
         plain = {"label": "hold", "dilute": {"to_ml": request.feed.volume_ml}}
         self._start = compile_plan(request, [plain])
-        low, high, n = COARSE
-        self._edges: FloatArray = np.geomspace(low, high, n + 1)
-        self._feeds: dict[tuple[int, int], Fraction] = {}
+        self._feeds: dict[bool, Fraction] = {}
 
     @property
     def feed(self) -> Fraction:
         """The feed on the full grid."""
         return self._start.feed
 
-    def priors(self) -> tuple[Prior, ...]:
-        """Return what is not known of this feed and of the methods."""
-        return priors_for(self.feed.population, self._start.stated)
+    def protocol(self, steps: Sequence[Mapping[str, Any]]) -> Protocol:
+        """Return the protocol of some steps with the feed on the coarse grid."""
+        layered = any("gradient" in step for step in steps)
+        if layered not in self._feeds:
+            self._feeds[layered] = coarse_feed(self.feed, layered=layered)
+        return replace(compile_plan(self._request, steps, self._equipment), feed=self._feeds[layered])
 
-    def run(self, steps: Sequence[Mapping[str, Any]], world: World | None = None) -> Numbers:
+    def run(self, steps: Sequence[Mapping[str, Any]]) -> Numbers:
         """Run steps.
 
         Raises
@@ -168,30 +171,29 @@ class Coarse:
         AnalysisError
             When a step refuses.
         """
-        densities = max((COARSE_DENSITIES.get(kind, 1) for step in steps for kind in step), default=1)
-        equipment = self._request.lab.equipment()
-        if world is not None:
-            equipment = replace(equipment, columns=columns_in(world, equipment.columns))
-            steps = steps_in(world, steps)
-        protocol = compile_plan(self._request, steps, equipment)
-        result = replace(protocol, feed=self._feed(world, densities)).run()
-        return numbers_of(result.reports[-1], self._request.classes, self._request.target.purity_as)
+        last = self.protocol(steps).run().reports[-1]
+        return numbers_of(last, self._request.classes, self._request.target.purity_as)
 
-    def _feed(self, world: World | None, densities: int) -> Fraction:
-        key = (id(world), densities)
-        if key not in self._feeds:
-            if len(self._feeds) > 1000:
-                self._feeds.clear()
-            self._feeds[key] = feed_in(
-                world, self.feed, stated=self._start.stated, edges_nm=self._edges, n_densities=densities
-            )
-        return self._feeds[key]
+
+def coarse_feed(feed: Fraction, *, layered: bool) -> Fraction:
+    """Return a feed of log-normal classes on a coarse grid; `layered` says that a gradient is to come."""
+    low, high, n = COARSE_LAYERED if layered else COARSE
+    counts = feed.population.by_class()
+    classes = {cls: counts[cls.name] for cls in feed.population.classes}
+    made = mixed_population(classes, edges_nm=np.geomspace(low, high, n + 1), n_densities=COARSE_DENSITIES if layered else 1)
+    return Fraction(name=feed.name, population=made, volume_ml=feed.volume_ml)
 
 
 def likelihood(
-    request: Request, steps: Sequence[Mapping[str, Any]], worlds: Sequence[World], *, exact: Numbers | None = None
+    request: Request,
+    steps: Sequence[Mapping[str, Any]],
+    *,
+    draws: int,
+    seed: int,
+    coarse: bool = False,
+    fixed: Collection[str] = (),
 ) -> Likely:
-    """Run a plan in every draw and count how often it meets the target.
+    """Run a plan in draws of all that is not known and count how often it meets the target.
 
     Parameters
     ----------
@@ -199,27 +201,32 @@ def likelihood(
         Feed, target, laboratory.
     steps : sequence of mapping
         Of the plan.
-    worlds : sequence of World
-        Draws, the same for every plan.
-    exact : Numbers, optional
-        The plan's numbers on the full grid with default inputs: draws are scaled by exact over coarse.
+    draws, seed : int
+        How many, and what they follow from.
+    coarse : bool
+        On the coarse grid: some ten times faster, and within a point or two of the same.
+    fixed : collection of str
+        Priors that stay at their default.
 
-    Returns
-    -------
-    Likely
-        A draw in which a step refuses (no target particle is left) counts as a miss with nothing yielded.
+    Raises
+    ------
+    AnalysisError
+        When the plan cannot be run with default inputs.
     """
     runner = Coarse(request)
-    base = runner.run(steps)
-    found = [_run_in(runner, steps, world) for world in worlds]
-    scale_yield = exact.yield_share / base.yield_share if exact else 1.0
-    scale_purity = exact.purity / base.purity if exact and base.purity > 0 else 1.0
-    share = np.minimum(1.0, np.array([n.yield_share for n in found]) * scale_yield)
-    purity = np.array([n.purity for n in found]) * scale_purity
-    if request.target.purity_as != "per-ug":
-        purity = np.minimum(1.0, purity)
-    hours = np.array([n.hours for n in found])
-    return judge(request.target, share, purity, hours)
+    make = runner.protocol if coarse else partial(compile_plan, request)
+    two = [with_pellet_loss(steps, share) for share in PELLET_LOSSES] if loses_a_pellet(steps) else [list(steps)]
+    protocols = [make(some) for some in two]
+    found = draw_plan(
+        protocols[0],
+        runner.protocol(steps).run(),
+        purity_as=request.target.purity_as,
+        draws=draws,
+        seed=seed,
+        fixed=fixed,
+        variant=protocols[1] if len(protocols) > 1 else None,
+    )
+    return judge(request.target, found.yield_share, found.purity, found.hours)
 
 
 def judge(target: Target, yield_share: FloatArray, purity: FloatArray, hours: FloatArray) -> Likely:
@@ -237,13 +244,6 @@ def judge(target: Target, yield_share: FloatArray, purity: FloatArray, hours: Fl
         by_criterion={key: float(value.mean()) for key, value in met.items()},
         intervals=intervals,
     )
-
-
-def _run_in(runner: Coarse, steps: Sequence[Mapping[str, Any]], world: World) -> Numbers:
-    try:
-        return runner.run(steps, world)
-    except AnalysisError:
-        return Numbers(yield_share=0.0, purity=0.0, hours=0.0, g_hours=0.0)
 
 
 def run_exact(request: Request, steps: Sequence[Mapping[str, Any]]) -> tuple[Numbers, ProtocolResult]:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from vesicula.planner.plan import Likely, protocol_yaml, purity_key
-from vesicula.planner.priors import NOT_DRAWN
+from vesicula.planner.draws import NOT_DRAWN
 from vesicula.planner.search import Plan, PlanSearch
 from vesicula.planner.target import PURITY_WORDS, Target, percent
 
@@ -19,12 +19,12 @@ def verdict(found: PlanSearch) -> str:
     """Return the answer in one or two sentences."""
     target, meeting = found.request.target, found.meeting
     asked = percent(target.probability)
-    best = found.plans[0]
+    best = meeting[0] if meeting else found.plans[0]
     if meeting:
         plans = "1 plan meets" if len(meeting) == 1 else f"{len(meeting)} plans meet"
         return (
-            f"{plans} the target ({target.words()}) with at least {asked} probability; the best is plan 1, "
-            f"{best.title}, with {probability_words(best.likely)}."
+            f"{plans} the target ({target.words()}) with at least {asked} probability; the best is plan "
+            f"{found.plans.index(best) + 1}, {best.title}, with {probability_words(best.likely)}."
         )
     return (
         f"No plan meets the target ({target.words()}) with {asked} probability. The nearest is plan 1, {best.title}, "
@@ -102,7 +102,8 @@ def notes(found: PlanSearch) -> list[str]:
     said = [
         f"Purity: {PURITY_WORDS[request.target.purity_as]}. {exposure}",
         tried,
-        f"Probability: share of {settings.draws} draws of the uncertain inputs; {NOT_DRAWN}.",
+        f"Probability: share of {settings.draws} draws of the uncertain inputs. Plans were chosen and placed by other, "
+        f"fewer draws, so that none is shown with a probability that it was picked for; {NOT_DRAWN}.",
     ]
     if request.lab.assumed:
         said.append(f"Taken as there, as no file says otherwise: {', '.join(request.lab.assumed)}.")
@@ -147,6 +148,7 @@ def _plan_json(found: PlanSearch, n: int, key: str) -> dict[str, Any]:
         "plan": n,
         "protocol": plan.title,
         "probability": plan.likely.probability,
+        "probability_when_chosen": plan.chance,
         "probability_standard_error": plan.likely.standard_error,
         "probability_by_criterion": plan.likely.by_criterion,
         "yield": plan.numbers.yield_share,

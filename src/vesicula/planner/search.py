@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vesicula.core.errors import AnalysisError
 from vesicula.planner.plan import Coarse, Likely, Request, likelihood, run_exact
-from vesicula.planner.priors import draw_worlds
 from vesicula.planner.structures import STRUCTURES, Chooser, missing, steps_of, structure_name
 from vesicula.planner.target import Numbers, contents
 
@@ -25,9 +24,12 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 GENERATION = 20
 SHOWN = 12
+LAYERED = frozenset({"cushion", "gradient"})
+WIDER = 3
+"""Candidates screened per plan shown."""
 WORST = (0.0, 300.0, 1e6, 1e12)
 """Costs of a protocol that cannot be run; also marked as breaking the constraint."""
-_R = TypeVar("_R")
+_Run = Callable[[Callable[[Any], Any], Sequence[Any], Callable[[int], None]], list[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +65,10 @@ class Plan:
         Its steps.
     numbers : Numbers
         With default inputs, on the full grid.
+    chance : float
+        Probability by the first, smaller set of draws, which the plan was chosen and placed by: too high for the best.
     likely : Likely
-        Over draws of what is not known.
+        Over fresh draws of what is not known, which nothing was chosen by.
     report : dict
         All that `vesicula isolate` reports, as plain values.
     made_of : dict of str to float
@@ -75,6 +79,7 @@ class Plan:
     structure: tuple[str, ...]
     steps: list[dict[str, Any]]
     numbers: Numbers
+    chance: float
     likely: Likely
     report: dict[str, Any]
     made_of: dict[str, float]
@@ -89,7 +94,7 @@ class Settings:
     trials : int
         Protocols tried per structure.
     draws : int
-        Draws of what is not known, for each plan shown.
+        Draws of what is not known, for each plan shown; a tenth of them, at least 20, for each that may be.
     shown : int
         Plans shown at most.
     seed : int
@@ -99,7 +104,7 @@ class Settings:
     """
 
     trials: int = 80
-    draws: int = 200
+    draws: int = 1000
     shown: int = SHOWN
     seed: int = 1
     workers: int = 0
@@ -120,7 +125,7 @@ class PlanSearch:
     settings : Settings
         How.
     plans : tuple of Plan
-        None dominated by another in yield, purity, hours and exposure; most probable first.
+        None dominated by another in yield, purity, hours and exposure; most probable by the first draws first.
     tried, runnable : int
         Protocols tried; those that could be run.
     left_out : dict of str to str
@@ -272,32 +277,26 @@ def search(request: Request, settings: Settings | None = None, *, progress: Prog
     settings = settings or Settings()
     tell = progress or (lambda _what, _done, _total: None)
     left_out = {structure_name(s): lack for s in STRUCTURES if (lack := missing(s, request.lab))}
-    tasks = [
-        (request, s, settings.trials, _seed(settings.seed, k))
-        for k, s in enumerate(STRUCTURES)
-        if structure_name(s) not in left_out
-    ]
+    able = [(k, s) for k, s in enumerate(STRUCTURES) if structure_name(s) not in left_out]
+    # Those with a gradient take longest: first, so that no worker ends with one while the others wait.
+    able.sort(key=lambda pair: LAYERED.isdisjoint(pair[1]))
+    tasks = [(request, s, settings.trials, _seed(settings.seed, k)) for k, s in able]
     if not tasks:
         raise AnalysisError("with what is there, no protocol can be run: give rotors, columns or membranes with --have")
-    priors = Coarse(request).priors()  # checks feed and classes before any work
+    Coarse(request)  # checks feed and classes before any work
     with _workers(settings.workers, len(tasks)) as run:
-        lists = _all(run(search_structure, tasks), "structures searched", len(tasks), tell)
+        lists = _told(run, search_structure, tasks, "structures searched", tell)
         found = [c for some in lists for c in some]
         if not found:
             raise AnalysisError(
                 "no protocol could be run with what is there: the feed may be too small or too large for it. "
                 "Change --volume or add equipment"
             )
-        short = shortlist(found, request, settings.shown)
-        worlds = draw_worlds(priors, settings.draws, seed=_seed(settings.seed, 10_000))
-        jobs = [(request, c, worlds) for c in short]
-        plans = _all(run(_finish, jobs), "plans drawn", len(jobs), tell)
-    kept = [plans[k] for k in non_dominated([p.numbers.costs() for p in plans])]
-    kept.sort(key=lambda p: (-p.likely.probability, -request.target.margin(p.numbers)))
+        plans = assess(shortlist(found, request, WIDER * settings.shown), request, settings, run=run, tell=tell)
     return PlanSearch(
         request=request,
         settings=settings,
-        plans=tuple(kept),
+        plans=tuple(plans),
         tried=settings.trials * len(tasks),
         runnable=len(found),
         left_out=left_out,
@@ -308,22 +307,24 @@ def _seed(seed: int, k: int) -> int:
     return int(np.random.SeedSequence([seed, k]).generate_state(1)[0])
 
 
-def _all(results: Iterator[_R], what: str, total: int, tell: Progress) -> list[_R]:
-    done: list[_R] = []
-    tell(what, 0, total)
-    for result in results:
-        done.append(result)
-        tell(what, len(done), total)
-    return done
+def _told(run: _Run, function: Callable[[Any], Any], jobs: Sequence[Any], what: str, tell: Progress) -> list[Any]:
+    tell(what, 0, len(jobs))
+    return run(function, jobs, lambda done: tell(what, done, len(jobs)))
 
 
-_Map = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[Any]]
+def _here(function: Callable[[Any], Any], jobs: Sequence[Any], tell: Callable[[int], None]) -> list[Any]:
+    """Return the results of all jobs, in their order."""
+    found = []
+    for n, job in enumerate(jobs, start=1):
+        found.append(function(job))
+        tell(n)
+    return found
 
 
 @contextmanager
-def _workers(workers: int, tasks: int) -> Iterator[_Map]:
+def _workers(workers: int, tasks: int) -> Iterator[_Run]:
     if workers == 0:
-        yield map
+        yield _here
         return
     # Linear algebra in each process keeps to one thread: the matrices are small, and threads that wait for each other
     # on shared cores made a gradient fifty times slower. Read by the libraries when a new process loads them.
@@ -332,7 +333,14 @@ def _workers(workers: int, tasks: int) -> Iterator[_Map]:
     os.environ.update(dict.fromkeys(names, "1"))
     try:
         with ProcessPoolExecutor(min(workers, tasks), mp_context=get_context("spawn")) as pool:
-            yield pool.map
+
+            def run(function: Callable[[Any], Any], jobs: Sequence[Any], tell: Callable[[int], None]) -> list[Any]:
+                futures = [pool.submit(function, job) for job in jobs]
+                for n, _ in enumerate(as_completed(futures), start=1):
+                    tell(n)
+                return [future.result() for future in futures]
+
+            yield run
     finally:
         for name, value in before.items():
             if value is None:
@@ -341,15 +349,92 @@ def _workers(workers: int, tasks: int) -> Iterator[_Map]:
                 os.environ[name] = value
 
 
-def _finish(job: tuple[Request, Candidate, Sequence[Any]]) -> Plan:
-    request, candidate, worlds = job
-    numbers, result = run_exact(request, candidate.steps)
+def assess(
+    candidates: Sequence[Candidate],
+    request: Request,
+    settings: Settings,
+    *,
+    run: _Run = _here,
+    tell: Progress = lambda _what, _done, _total: None,
+) -> list[Plan]:
+    """Choose plans by a first set of draws, and state their probabilities from a second one.
+
+    The best of many by one set of draws is partly best by luck: stated from the same draws its probability would be
+    too high. Nothing is chosen by the second set, so what it says is not biased.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        What may be shown.
+    request : Request
+        What was asked.
+    settings : Settings
+        Number of draws and of plans, seed.
+    run : callable
+        From a function, jobs and a callable told how many are done, to the results in order.
+    tell : callable
+        Told of the progress.
+
+    Returns
+    -------
+    list of Plan
+        None dominated by another; the highest `Plan.chance` first.
+
+    Raises
+    ------
+    AnalysisError
+        When no candidate can be run.
+    """
+    few, first = max(20, settings.draws // 10), _seed(settings.seed, 10_000)
+    jobs = [(request, c, few, first) for c in candidates]
+    screened: list[float | None] = _told(run, _screen, jobs, "plans screened", tell)
+    judged = [(c, chance) for c, chance in zip(candidates, screened, strict=True) if chance is not None]
+    fresh = _seed(settings.seed, 20_000)
+    chosen = _most_probable(judged, request, settings.shown) if judged else []
+    final = [(request, c, chance, settings.draws, fresh) for c, chance in chosen]
+    made: list[Plan] = [p for p in _told(run, _finish, final, "plans drawn", tell) if p is not None]
+    if not made:
+        raise AnalysisError("no plan found could be run on the full grid. Give more particles, or change the target")
+    plans = [made[k] for k in non_dominated([p.numbers.costs() for p in made])]
+    return sorted(plans, key=lambda p: (-p.chance, -request.target.margin(p.numbers)))
+
+
+def _screen(job: tuple[Request, Candidate, int, int]) -> float | None:
+    """Return a plan's probability on the coarse grid; None where a draw of its pellet's loss leaves nothing."""
+    request, candidate, draws, seed = job
+    try:
+        return likelihood(request, candidate.steps, draws=draws, seed=seed, coarse=True).probability
+    except AnalysisError:
+        return None
+
+
+def _most_probable(
+    judged: Sequence[tuple[Candidate, float]], request: Request, shown: int
+) -> list[tuple[Candidate, float]]:
+    """Return half by probability, of which no structure has more than a third, and half spread over the front."""
+    order = sorted(
+        range(len(judged)), key=lambda k: (-judged[k][1], -request.target.margin(judged[k][0].numbers))
+    )
+    structures = [c.structure for c, _ in judged]
+    chosen = _spread([c.numbers for c, _ in judged], _first(order, structures, shown), shown)
+    return [judged[k] for k in chosen]
+
+
+def _finish(job: tuple[Request, Candidate, float, int, int]) -> Plan | None:
+    """Return a plan with its final numbers; None where less than one particle is left on the full grid."""
+    request, candidate, chance, draws, seed = job
+    try:
+        numbers, result = run_exact(request, candidate.steps)
+        likely = likelihood(request, candidate.steps, draws=draws, seed=seed)
+    except AnalysisError:
+        return None
     return Plan(
         title=structure_name(candidate.structure),
         structure=candidate.structure,
         steps=candidate.steps,
         numbers=numbers,
-        likely=likelihood(request, candidate.steps, worlds, exact=numbers),
+        chance=chance,
+        likely=likely,
         report=result.to_json(),
         made_of=contents(result.reports[-1], request.target.purity_as),
     )
@@ -364,19 +449,29 @@ def shortlist(found: Sequence[Candidate], request: Request, shown: int) -> list[
     found = [c for c in found if c.numbers.hours <= request.target.hours] or found
     front = [found[k] for k in non_dominated([c.numbers.costs() for c in found])]
     order = sorted(range(len(front)), key=lambda k: -request.target.margin(front[k].numbers))
-    chosen: list[int] = []
-    per_structure: dict[tuple[str, ...], int] = {}
-    for k in order:
-        used = per_structure.get(front[k].structure, 0)
-        if len(chosen) < -(-shown // 2) and used < max(1, shown // 6):
-            chosen.append(k)
-            per_structure[front[k].structure] = used + 1
-    places = _places([c.numbers for c in front])
-    while len(chosen) < min(shown, len(front)):
-        away = np.min(np.linalg.norm(places[:, None] - places[None, chosen], axis=2), axis=1)
-        away[chosen] = -1.0
-        chosen.append(int(np.argmax(away)))
+    chosen = _spread([c.numbers for c in front], _first(order, [c.structure for c in front], shown), shown)
     return [front[k] for k in chosen]
+
+
+def _first(order: Sequence[int], structures: Sequence[tuple[str, ...]], shown: int) -> list[int]:
+    """Return half of those shown, the first in order, but no more than a third of them of one structure."""
+    chosen: list[int] = []
+    used: dict[tuple[str, ...], int] = {}
+    for k in order:
+        if len(chosen) < -(-shown // 2) and used.get(structures[k], 0) < max(1, shown // 6):
+            chosen.append(k)
+            used[structures[k]] = used.get(structures[k], 0) + 1
+    return chosen
+
+
+def _spread(numbers: Sequence[Numbers], chosen: Sequence[int], shown: int) -> list[int]:
+    """Return what is chosen and what lies farthest from it, one after another, until enough are shown."""
+    taken, places = list(chosen), _places(numbers)
+    while len(taken) < min(shown, len(numbers)):
+        away = np.min(np.linalg.norm(places[:, None] - places[None, taken], axis=2), axis=1)
+        away[taken] = -1.0
+        taken.append(int(np.argmax(away)))
+    return taken
 
 
 def _places(numbers: Sequence[Numbers]) -> np.ndarray:
