@@ -141,7 +141,8 @@ it says little of purity. "Target per ug" counts the target alone, which no sing
 - **Bovine vesicles** are in every serum product at the feed's ratio or close to it: no method here tells them from the
   cells' own by size or density. Only serum-free (or vesicle-depleted) medium, or a marker that bovine vesicles lack, does.
 - **The intervals are wide.** Where those of two methods overlap, the model does not say which is better in your hands.
-- The model has known faults, above all for lipoproteins: see [Validation](validation/isolation.md).
+- **ApoB is the weakest column.** Where UC and SEC were measured side by side (human milk, not one of these feeds), UC carried far more ApoB than SEC;
+  the tables above say the reverse. Do not choose between the two by it: see [Validation](validation/isolation.md).
 """
 
 
@@ -212,17 +213,23 @@ def _boeing() -> str:
     )
 
 
-def _apob() -> str:
+def _milk(mark: str) -> list[list[str]]:
+    """Accessions of the matches, one list per pool."""
     folder = next(SHARED.glob("pedrofortesgonzalez__*")) / "mass_spectrometry_data"
-    measured = {}
-    for name, mark in (("PEG-like", "ExoGAG"), ("UC", "UC"), ("SEC", "SEC"), ("immunoaffinity", "IP_CD9")):
-        shares = []
-        for path in sorted(folder.glob(f"DB search psm_*{mark}*POOL_?.csv")):
-            rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
-            shares.append(100 * sum("|APOB_HUMAN" in row["Accession"] for row in rows) / len(rows))
-        measured[name] = sum(shares) / len(shares)
+    paths = sorted(folder.glob(f"*{mark}*POOL_?.csv"))
+    return [[r["Accession"] for r in csv.DictReader(p.read_text(encoding="utf-8-sig").splitlines())] for p in paths]
 
-    def predicted(preset: str, washes: int) -> dict[str, float]:
+
+def _percent(tables: list[list[str]], protein: str) -> list[float]:
+    return [100 * sum(f"|{protein}_HUMAN" in a for a in t) / len(t) for t in tables]
+
+
+def _apob() -> str:
+    marks = {"PEG-like": "ExoGAG", "UC": "psm_UC", "SEC": "SEC", "immunoaffinity": "IP_CD9"}
+    tables = {name: _milk(mark) for name, mark in marks.items()}
+    measured = {name: float(np.mean(_percent(t, "APOB"))) for name, t in tables.items()}
+
+    def predicted(preset: str, washes: int) -> tuple[dict[str, float], dict[str, float]]:
         read = parse_protocol(f"vesicula_protocol: 1\nfeed: {{volume_ml: 1, preset: {preset}}}\ntarget: [exosome]\nsteps: [{{dilute: {{to_ml: 1}}}}]\n", name="feed")
         cold, run = medium(read.medium, 4.0), run_at(rotor("TLA-110"), 100_000, 70, at="r_max")
         outcomes: dict[str, Outcome] = {
@@ -231,18 +238,66 @@ def _apob() -> str:
             "SEC": size_exclusion(read.feed, column("Sepharose CL-2B 10 mL"), keep=[9, 10, 11, 12]),
             "immunoaffinity": immunocapture(read.feed, marker="CD9", liquid=cold),
         }
-        found = {}
-        for name, o in outcomes.items():
-            counts = o.product.population.by_class()
-            found[name] = o.product.population.apob_ug_per_ml() / (counts["exosome"] + counts["microvesicle"]) * 1e9
-        return found
+        products = {name: o.product.population for name, o in outcomes.items()}
+        share = {n: 100 * p.apob_ug_per_ml() / sum(p.protein_ug_per_ml().values()) for n, p in products.items()}
+        vesicles = {n: p.by_class()["exosome"] + p.by_class()["microvesicle"] for n, p in products.items()}
+        return share, {n: p.apob_ug_per_ml() / vesicles[n] * 1e9 for n, p in products.items()}
 
-    columns = {"measured in milk, % of PSMs": measured}
-    columns |= {f"{label}, ug per 1e9 vesicles": predicted(p, w) for label, p, w in (("10 % FBS, no wash", FBS, 0), ("10 % FBS, one wash", FBS, 1), ("plasma, no wash", "plasma", 0))}
-    head = "| method | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns) + "\n"
-    body = "\n".join(f"| {m} | " + " | ".join(f"{c[m]:.2g}" for c in columns.values()) + " |" for m in measured)
-    orders = "; ".join(f"{n.split(',')[0]}, {n.split(',')[1].strip()}: {' > '.join(sorted(c, key=lambda k, c=c: -c[k]))}" for n, c in columns.items())
-    return f"{head}{body}\n\nOrders: {orders}."
+    cases = {"10 % FBS": (FBS, 0), "10 % FBS, one wash": (FBS, 1), "plasma": ("plasma", 0)}
+    found = {label: predicted(*case) for label, case in cases.items()}
+    parts = [_orders("ApoB in all protein, %", {"milk, % of PSMs (measured)": measured} | {k: v[0] for k, v in found.items()})]
+    parts.append(_orders("ApoB per 1e9 vesicles, ug", {k: v[1] for k, v in found.items()}))
+    both = tables["UC"] + tables["PEG-like"]
+    together = np.corrcoef(_percent(both, "APOB"), _percent(both, "XDH"))[0, 1]
+    facts = {
+        "raw": sum(len(t) for t in _milk("Raw_milk")), "raw_apob": sum("|APOB_HUMAN" in a for t in _milk("Raw_milk") for a in t),
+        "sec_apob": " + ".join(str(sum("|APOB_HUMAN" in a for a in t)) for t in tables["SEC"]), "sec": sum(len(t) for t in tables["SEC"]),
+        "a1_sec": np.mean(_percent(tables["SEC"], "APOA1")), "a1_uc": np.mean(_percent(tables["UC"], "APOA1")), "together": together,
+    }  # fmt: skip
+    return APOB.format(tables="\n\n".join(parts), **facts)
+
+
+def _orders(what: str, columns: dict[str, dict[str, float]]) -> str:
+    methods = list(next(iter(columns.values())))
+    head = f"{what}:\n\n| method | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns) + "\n"
+    body = "\n".join(f"| {m} | " + " | ".join(f"{c[m]:.2g}" for c in columns.values()) + " |" for m in methods)
+    order = " | ".join(" > ".join(sorted(c, key=lambda k, c=c: -c[k])) for c in columns.values())
+    return f"{head}{body}\n| *order* | {order} |"
+
+
+APOB = """\
+**This is no validation.** The tables are of three pools of *human milk* (a public repository, MIT). The model has no milk: none of its
+feeds is the same kind of sample, and no numbers were found to state one (in the same tables raw milk shows {raw_apob} matches of
+ApoB among {raw}, so that even the amount that goes in is not known). The comparison shows what the model says where something
+was measured, and where the two part. Nothing was fitted.
+
+{tables}
+
+What agrees:
+
+- Precipitation carries more ApoB than UC and immunoaffinity do, in every case and by either measure.
+- Per vesicle, and for *unwashed* UC of medium with serum, the order is the measured one.
+
+What does not:
+
+- **UC against SEC.** As a share of the protein, which is what a share of the spectra (PSMs) is nearest to, the model puts SEC above UC in all three
+  cases; per vesicle a wash, or plasma, does so too. Measured, UC is far above SEC. Here LDL (22 nm) enters the vesicle fractions of CL-2B by its size,
+  and pellets hardly; a wash takes nearly all that is left of it.
+- In plasma, as a share of the protein, the model puts immunoaffinity above UC, and SEC above precipitation.
+
+What was looked for to explain it, and why nothing was added to the model:
+
+- *Liquid trapped in the pellet* is in the model (`residual`, drawn from 0.1 to 2 % of the tube). The voids of the packed pellet itself add
+  about half its particles' volume, which is much less.
+- *Lipoproteins bound to vesicles* exist (Lozano-Andres 2023, J Extracell Vesicles, abstract), but no binding constant was found, and what is bound goes
+  wherever the vesicles go: it would raise SEC and immunoaffinity as it raises UC, and these two show next to none.
+- *The tables themselves* hint at something else: over the six products of UC and of precipitation, ApoB rises and falls with xanthine
+  dehydrogenase, a protein of the membrane of milk fat globules (correlation {together:.2f}), so that milk's ApoB may sit on large particles that
+  blood and medium do not have. And SEC's ApoB is {sec_apob} matches of {sec} in the three pools, so that its ratio to UC is uncertain, while
+  SEC's products hold more ApoA1 than UC's ({a1_sec:.2f} against {a1_uc:.2f} %): SEC was not free of lipoproteins. Which column was used is not stated there.
+
+**Do not choose between UC and SEC for lipoproteins by this model.** Measure ApoB in your product.
+"""
 
 
 VALIDATION = """\
@@ -266,18 +321,9 @@ five rows and the recovery; they show that one physical column can meet them tog
 HDL in the vesicle fractions is not met: a column that separates by size alone cannot carry 4.8 % of HDL and 0.65 % of a protein
 that is hardly smaller. Bound HDL, or the assay, may be the reason; the model knows neither.
 
-## Lipoproteins: the order of ApoB
-
-Three pools of milk by four methods (proteomics tables of a public repository, MIT). The model was not fitted to them, and has no
-milk: its feeds are serum-containing medium and plasma.
+## Lipoproteins: ApoB by four methods
 
 {apob}
-
-What holds in every case: precipitation carries most, immunoaffinity least. What holds only for unwashed UC from medium with serum: UC above
-SEC, and by far less than in milk. LDL (22 nm) enters the vesicle fractions of CL-2B by its size, which raises SEC; and the
-model knows no lipoprotein that is bound to what pellets, which lowers UC. After a wash, or from plasma, the predicted order of UC and SEC
-is the reverse of the measured one. **Do not choose between UC and SEC for lipoproteins by this model alone.**
-
 ## Other published numbers
 
 | number | source | here |

@@ -97,7 +97,8 @@ def test_a_gradient_at_the_defaults_is_the_plain_run(name: str) -> None:
     step = f"gradient: {{rotor: SW 41 Ti, rcf_g: 100000, at: r_av, {run}, {layers}, keep: {keep}}}"
     protocol = parse_protocol(f"{text}target: [exosome]\nsteps:\n  - {step}\n", name="p.yaml")
     one, plain = ensemble(protocol, draws=1, fixed=["*"]), protocol.run().reports[-1]
-    assert one.measures()["target_yield"][0, -1] == pytest.approx(plain.target_yield, rel=5e-3)
+    # Where little is kept, both runs' own steps in density show: 0.02 % of the feed. The docs name both bounds.
+    assert one.measures()["target_yield"][0, -1] == pytest.approx(plain.target_yield, rel=5e-3, abs=2e-4)
     shares = one.particles[0, -1] / one.particles[0, 0]
     assert shares == pytest.approx(np.array([plain.yield_by_class[c] for c in one.classes]), abs=1e-3)
     assert one.volume_ml[0, -1] == pytest.approx(plain.product.volume_ml)

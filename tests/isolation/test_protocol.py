@@ -205,11 +205,15 @@ def test_a_rotor_of_one_s_own_is_one_entry() -> None:
     assert found.reports[1].max_g == pytest.approx(10_000 * 150 / 105, rel=1e-9)
     assert "geometry of rotor Mine: given by the user" in found.notes[0]
     with pytest.raises(UnreadableFile, match=r"mine\.yaml: line 1, M\.angle_deg|expected the key 'angle_deg'"):
-        parse_rotors('"M": {kind: fixed-angle, r_min_mm: 6, r_max_mm: 15, bore_mm: 2, max_rpm: 3, tube_ml: 2, tubes: 4}',
-                     name="mine.yaml")  # fmt: skip
+        parse_rotors(
+            '"M": {kind: fixed-angle, r_min_mm: 6, r_max_mm: 15, bore_mm: 2, max_rpm: 3, tube_ml: 2, tubes: 4}',
+            name="mine.yaml",
+        )
     with pytest.raises(UnreadableFile, match="more than r_min_mm"):
-        parse_rotors('"M": {kind: swing-out, r_min_mm: 60, r_max_mm: 15, bore_mm: 2, max_rpm: 3, tube_ml: 2, tubes: 4}',
-                     name="mine.yaml")  # fmt: skip
+        parse_rotors(
+            '"M": {kind: swing-out, r_min_mm: 60, r_max_mm: 15, bore_mm: 2, max_rpm: 3, tube_ml: 2, tubes: 4}',
+            name="mine.yaml",
+        )
 
 
 @given(st.text(max_size=200))

@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from vesicula.core.jit import compiled
 from vesicula.biogenesis.model import Network
 from vesicula.biogenesis.ode import check_times
 from vesicula.biogenesis.secretion import SPECIES, WARM_UP_H, effective_values
 from vesicula.biogenesis.ssa import Ensemble, SeedArray, run_replicates, seeds_from
 from vesicula.biogenesis.vm import IntArray
 from vesicula.core.errors import AnalysisError
+from vesicula.core.jit import compiled
 from vesicula.core.measurement import FloatArray, frozen
 
 # Order of the rates handed to the compiled loop.

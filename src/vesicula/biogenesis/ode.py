@@ -11,11 +11,11 @@ import numpy.typing as npt
 from scipy.integrate import LSODA, solve_ivp
 
 from vesicula.biogenesis.happenings import Agenda, compile_events
-from vesicula.core.jit import compiled
 from vesicula.biogenesis.model import Network
 from vesicula.biogenesis.system import System, compile_network
 from vesicula.biogenesis.vm import STACK, IntArray, execute
 from vesicula.core.errors import AnalysisError
+from vesicula.core.jit import compiled
 from vesicula.core.measurement import FloatArray, frozen
 
 

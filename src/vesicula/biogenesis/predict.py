@@ -134,6 +134,7 @@ def predict(
     times: npt.ArrayLike,
     quantities: Quantities,
     prepare: Prepare | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Prediction:
     """Simulate a network for parameters drawn from their priors.
 
@@ -151,6 +152,8 @@ def predict(
         What is wanted of a simulation, by name.
     prepare : callable, optional
         Applied to the network of each draw before it is simulated, such as `secretion.at_steady_state`.
+    progress : callable, optional
+        Called with the number of draws done.
 
     Returns
     -------
@@ -169,7 +172,11 @@ def predict(
     draws = draw(network, names, np.column_stack([_stream(seed, name).random(n) for name in names]))
     run = _Runner(network, names, grid, quantities, prepare)
     central = run.at(np.array([network.values[name] for name in names]))
-    found = [run.at(row) for row in draws]
+    found = []
+    for done, row in enumerate(draws, start=1):
+        found.append(run.at(row))
+        if progress is not None:
+            progress(done)
     return Prediction(
         parameters=names,
         draws=frozen(draws),

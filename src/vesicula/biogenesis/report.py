@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,6 +173,9 @@ def _log_release(course: Course) -> float:
     return float(np.log(secretion_rates(course).exosomes_released))
 
 
+Progress = Callable[[str, int, int | None], None]
+
+
 def secrete(
     modulators: Sequence[str] = (),
     *,
@@ -181,6 +184,7 @@ def secrete(
     seed: int = 1,
     cells: int = 0,
     sobol: int = 0,
+    progress: Progress | None = None,
 ) -> SecretionReport:
     """Predict what cells make and let go under given conditions.
 
@@ -198,6 +202,8 @@ def secrete(
         Stochastic cells to simulate at the best values of the parameters, each MVB with its own load; 0 for none.
     sobol : int
         Base samples of the global sensitivity analysis, a power of two; 0 for none.
+    progress : callable, optional
+        Called with a step's name, how much of it is done, and of how much.
 
     Returns
     -------
@@ -212,21 +218,31 @@ def secrete(
     if not 0 < hours < float("inf") or cells < 0 or sobol < 0:
         raise AnalysisError("hours must be positive and finite, cells and sobol not negative")
     times = [0.0, hours]
+    tell = progress or (lambda _step, _done, _total: None)
 
     def drawn(names: Sequence[str]) -> Prediction:
-        network = secretion_network(names)
-        return predict(network, draws, seed, times=times, quantities=_quantities, prepare=at_steady_state)
+        step = "treated cell" if names else "untreated cell"
+        return predict(
+            secretion_network(names), draws, seed, times=times, quantities=_quantities, prepare=at_steady_state,
+            progress=lambda done: tell(step, done, draws),
+        )  # fmt: skip
 
     treated = drawn(modulators)
     network = secretion_network(modulators)
     grid = np.linspace(0.0, hours, 97)
+    untreated = drawn(()) if modulators else treated
+    if cells:
+        tell("single cells", 0, None)
+    course = simulate_secretion(network, grid, n=cells, seed=seed) if cells else None
+    if sobol:
+        tell("sensitivity", 0, None)
     return SecretionReport(
         modulators=tuple(modulators),
         hours=hours,
         seed=seed,
         treated=treated,
-        untreated=drawn(()) if modulators else treated,
-        cells=simulate_secretion(network, grid, n=cells, seed=seed) if cells else None,
+        untreated=untreated,
+        cells=course,
         sobol=sensitivity(network, sobol, seed, times=times, quantity=_log_release, prepare=at_steady_state)
         if sobol
         else None,

@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from vesicula.biogenesis.expr import TIME, Expr, Op, Sym, factors, symbols, walk
 from vesicula.biogenesis.happenings import Agenda, compile_events
-from vesicula.core.jit import compiled
 from vesicula.biogenesis.model import Network
 from vesicula.biogenesis.ode import check_times
 from vesicula.biogenesis.system import Code, System, compile_network
 from vesicula.biogenesis.vm import STACK, IntArray, Program, execute
 from vesicula.core.errors import AnalysisError
+from vesicula.core.jit import compiled
 from vesicula.core.measurement import FloatArray, frozen
 
 SeedArray = npt.NDArray[np.uint64]

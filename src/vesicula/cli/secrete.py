@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vesicula.cli.progress import Progress
 from vesicula.core.errors import AnalysisError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.table import Table
+
     from vesicula.biogenesis.report import SecretionReport
     from vesicula.core.estimate import Estimate
     from vesicula.figures.figure import Figure
@@ -51,7 +56,11 @@ def secrete(  # noqa: PLR0913 - click's options
         return
     if traces is not None and not cells:
         raise click.UsageError("--traces needs --cells")
-    found = answer(conditions, hours=hours, draws=draws, seed=seed, cells=cells, sobol=sobol)
+    progress = Progress("draws")
+    found = answer(
+        conditions, hours=hours, draws=draws, seed=seed, cells=cells, sobol=sobol, progress=progress.tell
+    )  # fmt: skip
+    progress.close()
     if json_path is not None and str(json_path) == "-":
         click.echo(_json(found), nl=False)
     else:
@@ -73,7 +82,7 @@ def _sbml(conditions: tuple[str, ...]) -> str:
     return write_sbml(at_steady_state(secretion_network(conditions)))
 
 
-def _table(title: str, *headings: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - rich is imported late
+def _table(title: str, *headings: str) -> Table:
     from rich.box import SIMPLE
     from rich.table import Table
 
@@ -90,6 +99,7 @@ def _print(found: SecretionReport) -> None:
 
     # Wide enough not to fold numbers; a terminal that is narrower wraps, a file is not bound to its width.
     console = Console(width=200, markup=False, highlight=False, emoji=False)
+    click.echo(_verdict(found))
     name = f"with {', '.join(found.modulators)}" if found.modulators else "untreated"
     table = _table(f"Secretion, {name}, {found.hours:g} h", "quantity", "value", "95 %", "unit", "x untreated", "95 %")
     for row in found.rows():
@@ -105,11 +115,24 @@ def _print(found: SecretionReport) -> None:
     )
 
 
+def _verdict(found: SecretionReport) -> str:
+    """Say in a sentence what is released."""
+    row = next(r for r in found.rows() if r.quantity == "exosomes_released")
+    e = row.estimate
+    text = f"A cell releases {e.value:.3g} exosomes an hour ({_interval(e)})"
+    if row.ratio is None:
+        return f"{text}; an untreated one, over {found.hours:g} h."
+    return (
+        f"{text} with {', '.join(found.modulators)}: {row.ratio.value:.3g} times what an untreated one does "
+        f"({_interval(row.ratio)}; 95 % of draws from what is not known)."
+    )
+
+
 def _interval(e: Estimate) -> str:
     return "" if e.low is None or e.high is None else f"{e.low:.3g} to {e.high:.3g}"
 
 
-def _print_cells(found: SecretionReport, show) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _print_cells(found: SecretionReport, show: Callable[[Table], None]) -> None:
     from vesicula.biogenesis.report import label_of
 
     if found.cells is None:
@@ -121,7 +144,7 @@ def _print_cells(found: SecretionReport, show) -> None:  # type: ignore[no-untyp
     show(table)
 
 
-def _print_influence(found: SecretionReport, show) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _print_influence(found: SecretionReport, show: Callable[[Table], None]) -> None:
     table = _table("What exosome release depends on most", "parameter", "rank correlation")
     for name, value in found.influence():
         table.add_row(name, f"{value:+.2f}")

@@ -160,7 +160,7 @@ class ParticleClass:
         """Return the mean copies of a cargo molecule by diameter, in proportion to the core; 0 if not carried."""
         d = np.asarray(diameter_nm, dtype=np.float64)
         median = self.core_share(np.array([self.median_nm]))[0] * self.median_nm**3
-        return self.cargo.get(molecule, 0.0) * self.core_share(d) * d**3 / median
+        return np.asarray(self.cargo.get(molecule, 0.0) * self.core_share(d) * d**3 / median)
 
     def density_g_per_ml(self, diameter_nm: FloatArray) -> FloatArray:
         """Return the mean density by diameter in an isotonic medium (core-shell, volume weighted)."""

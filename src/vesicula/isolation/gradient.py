@@ -267,7 +267,7 @@ class Spin:
         return share
 
 
-def spin(  # noqa: PLR0913 - settings of one device, by keyword
+def spin(
     feed_ml: float,
     run: Run,
     *,

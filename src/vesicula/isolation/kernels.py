@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
+from vesicula.core.jit import compiled
 from vesicula.core.measurement import FloatArray
 from vesicula.core.population import IntArray
-from vesicula.core.jit import compiled
 
 ROOT2 = math.sqrt(2.0)
 
@@ -315,7 +315,7 @@ def bands(  # noqa: PLR0913, PLR0917 - compiled code takes its arguments by plac
 
 
 @compiled
-def by_shift(  # noqa: PLR0913, PLR0917 - compiled code takes its arguments by place
+def by_shift(
     number: FloatArray,
     rho: FloatArray,
     spread: FloatArray,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vesicula.core.measurement import FloatArray
 from vesicula.core.jit import compiled
+from vesicula.core.measurement import FloatArray
 
 CELLS = 120
 STEPS = 240

@@ -63,7 +63,7 @@ class _Ends:
     wanted_counted: FloatArray
 
 
-def draw_plan(  # noqa: PLR0913 - what is drawn, and how
+def draw_plan(
     protocol: Protocol,
     result: ProtocolResult,
     *,

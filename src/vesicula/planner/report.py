@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from vesicula.planner.plan import Likely, protocol_yaml, purity_key
 from vesicula.planner.draws import NOT_DRAWN
+from vesicula.planner.plan import Likely, protocol_yaml, purity_key
 from vesicula.planner.search import Plan, PlanSearch
 from vesicula.planner.target import PURITY_WORDS, Target, percent
 
