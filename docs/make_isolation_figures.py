@@ -214,7 +214,7 @@ def _boeing() -> str:
 
 
 def _milk(mark: str) -> list[list[str]]:
-    """Accessions of the matches, one list per pool."""
+    """Return the accessions of the matches, one list per pool."""
     folder = next(SHARED.glob("pedrofortesgonzalez__*")) / "mass_spectrometry_data"
     paths = sorted(folder.glob(f"*{mark}*POOL_?.csv"))
     return [[r["Accession"] for r in csv.DictReader(p.read_text(encoding="utf-8-sig").splitlines())] for p in paths]

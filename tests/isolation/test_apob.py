@@ -1,7 +1,8 @@
-"""The order in which methods carry apolipoprotein B along, beside real proteomics tables: what agrees and what does not.
+"""The order in which methods carry apolipoprotein B along, beside real proteomics tables: what agrees, what not.
 
-Human milk, three pools, by ExoGAG (a precipitant), ultracentrifugation, size exclusion and immunoprecipitation of CD9. The
-model has no milk, and the tables give shares of the identified spectra, not micrograms per vesicle: this is no validation.
+Human milk, three pools, by ExoGAG (a precipitant), ultracentrifugation, size exclusion and immunoprecipitation of CD9.
+The model has no milk, and the tables give shares of the identified spectra, not micrograms per vesicle: this is no
+validation.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def _predicted(
 
 
 def _accessions(shared: Path, pattern: str) -> list[list[str]]:
-    """Accessions of the peptide-spectrum matches, one list per table."""
+    """Return accessions of the peptide-spectrum matches, one list per table."""
     folder = next(shared.glob("pedrofortesgonzalez__*")) / "mass_spectrometry_data"
     found = []
     for path in sorted(folder.glob(pattern)):

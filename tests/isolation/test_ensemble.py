@@ -107,10 +107,11 @@ def test_a_gradient_at_the_defaults_is_the_plain_run(name: str) -> None:
 
 def test_a_draw_moves_the_band_as_a_changed_class_does() -> None:
     # One draw of the vesicles' densities, against a plain run of classes that have these densities.
-    text = "vesicula_protocol: 1\nfeed: {volume_ml: 1, particles: {protein aggregate: 1e9}}\ntarget: [protein aggregate]\n"
+    text = "vesicula_protocol: 1\nfeed: {volume_ml: 1, particles: {protein aggregate: 1e9}}\n"
     layers = "layers: [{percent: 20, volume_ml: 5}, {percent: 50, volume_ml: 5}]"
-    step = f"gradient: {{rotor: SW 41 Ti, rcf_g: 100000, at: r_av, hours: 16, solute: iodixanol, {layers}, keep: [4, 5]}}"
-    protocol = parse_protocol(f"{text}steps:\n  - {step}\n", name="p.yaml")
+    run = "rotor: SW 41 Ti, rcf_g: 100000, at: r_av, hours: 16, solute: iodixanol"
+    step = f"gradient: {{{run}, {layers}, keep: [4, 5]}}"
+    protocol = parse_protocol(f"{text}target: [protein aggregate]\nsteps:\n  - {step}\n", name="p.yaml")
     drawn = ensemble(protocol, draws=3, seed=5, fixed=["protein aggregate.median_nm"])
     where = {p.name.split(".")[-1]: k for k, p in enumerate(drawn.priors)}
     keys = ("shell_density_g_per_ml", "core_density_g_per_ml")

@@ -16,7 +16,7 @@ from vesicula.cli.isolate import isolate
 from vesicula.core.errors import AnalysisError, UnreadableFile, VesiculaError
 from vesicula.figures.isolation import fraction_profile, isolation_chain
 from vesicula.isolation.plain_yaml import parse_yaml
-from vesicula.isolation.protocol import HEADINGS, ProtocolResult
+from vesicula.isolation.protocol import HEADINGS, ProtocolResult, number_text
 from vesicula.isolation.protocol_text import METHODS, Equipment, parse_protocol
 from vesicula.isolation.rotors import parse_rotors
 
@@ -301,3 +301,19 @@ def test_the_command_s_examples_and_mistakes(tmp_path: Path) -> None:
     assert isinstance(no_profile.exception, AnalysisError)
     nowhere = CliRunner().invoke(isolate, [str(path), "--figure", str(tmp_path / "no" / "x.svg")])
     assert "cannot be written" in str(nowhere.exception)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [(0.0, 3, "0"), (139_234.0, 3, "139000"), (2.5e6, 3, "2.5e+06"), (999_999.0, 3, "1e+06"), (0.00123456, 2, "0.0012"),
+     (0.00033, 2, "0.00033"), (3.3e-6, 2, "3.3e-06"), (97.46, 3, "97.5")],
+)  # fmt: skip
+def test_numbers_are_plain_where_they_can_be(value: float, digits: int, shown: str) -> None:
+    assert number_text(value, digits) == shown
+
+
+def test_a_long_label_stands_in_two_rows() -> None:
+    text = BASE.replace("steps:", "steps:\n  - {label: SEC CL-2B and fractions 9-12, dilute: {to_ml: 500}}", 1)
+    svg = isolation_chain(parse_protocol(text, name="p.yaml").run()).svg
+    assert ">SEC CL-2B and<" in svg
+    assert ">fractions 9-12<" in svg

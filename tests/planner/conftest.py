@@ -30,4 +30,4 @@ def small_request() -> Request:
 
 @pytest.fixture(scope="session")
 def small_search(small_request: Request) -> PlanSearch:
-    return search(small_request, Settings(trials=24, draws=40, shown=6, seed=3))
+    return search(small_request, Settings(trials=24, draws=100, shown=6, seed=3))

@@ -16,6 +16,15 @@ from vesicula.planner.transfer import curve, cut_off, match_rotors, transfer_pro
 UC = files("vesicula.data").joinpath("protocols", "ultracentrifugation.yaml").read_text(encoding="utf-8")
 
 
+ONE_RUN = """
+vesicula_protocol: 1
+feed: {volume_ml: 70, particles: {exosome: 1.0e+9}}
+target: [exosome]
+steps:
+  - centrifuge: {rotor: Type 45 Ti, rpm: 30000, minutes: 100, keep: pellet}
+"""
+
+
 def _rotor(name: str, kind: str, **geometry: float) -> Rotor:
     given = {"r_min_mm": 60.0, "r_max_mm": 150.0, "bore_mm": 20.0, "angle_deg": 25.0, "max_rpm": 40000.0,
              "tube_ml": 30.0, "tubes": 6, **geometry}  # fmt: skip
@@ -151,12 +160,12 @@ def test_hardly_filled_swing_out_tubes_are_too_unlike_a_fixed_angle():
 def test_bad_requests(change, words):
     given = {"to": "SW 32 Ti", "name": "uc.yaml", **change}
     with pytest.raises(AnalysisError, match=words):
-        transfer_protocol(UC, given.pop("to"), **given)
+        transfer_protocol(ONE_RUN, given.pop("to"), **given)
 
 
 def test_nothing_to_move():
     with pytest.raises(AnalysisError, match="no run of a centrifuge"):
-        transfer_protocol(UC, "Type 45 Ti", name="uc.yaml")
+        transfer_protocol(ONE_RUN, "Type 45 Ti", name="one.yaml")
 
 
 def test_a_broken_protocol_names_its_line():

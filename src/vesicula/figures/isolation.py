@@ -17,6 +17,7 @@ WIDTH = 520
 LEFT, RIGHT, TOP, BOTTOM = 56, 506, 28, 268
 LEGEND_COLUMNS, LEGEND_ROW = 3, 19
 LOWEST = 1e-6
+LABEL = 19
 _Series = tuple[str, list[float]]
 
 
@@ -82,10 +83,10 @@ def fraction_profile(outcome: Outcome) -> Figure:
         caption += f" Density from {densities[0]:.3f} (top) to {densities[-1]:.3f} g/mL (bottom), under the numbers."
     peaks = "; ".join(f"{n} in {labels[int(np.argmax(y))]}" for n, y in series)
     alt = f"Peak fraction of each class: {peaks}."
-    spec = _spec(labels, series, y_title="Share of the class", log=False)
+    spec = _spec(labels, series, y_title="Share of the class, by fraction", log=False)
     shaded = [k for k, f in enumerate(numbered) if f.role == "product"]
     under = [f"{x:.2f}" for x in densities if x] if all(densities) else []
-    svg = _draw(labels, series, "Share of the class", alt, log=False, shaded=shaded, under=under)
+    svg = _draw(labels, series, "Share of the class, by fraction", alt, log=False, shaded=shaded, under=under)
     return Figure(spec=spec, svg=svg, caption=caption, alt=alt)
 
 
@@ -124,7 +125,7 @@ def _draw(
         for k in shaded
     ]
     parts += [*_axis_y(y, highest, y_title, log=log), *_axis_x(x, labels, under)]
-    base = BOTTOM + (112 if _long(labels) else 54 if under else 40)
+    base = BOTTOM + (126 if _long(labels) else 54 if under else 40)
     for i, (name, values) in enumerate(series):
         pattern = SVG_DASHES[dash(i)]
         style = f' stroke="{colour(i)}" stroke-width="2"' + (f' stroke-dasharray="{pattern}"' if pattern else "")
@@ -154,8 +155,17 @@ def _axis_x(x: Scale, labels: Sequence[str], under: Sequence[str]) -> list[str]:
     step = max(1, -(-len(labels) // 15))
     for k in range(0, len(labels), step):
         turn = f' transform="rotate(-38 {number(x(k))} {BOTTOM + 16})"' if turned else ""
-        shown = labels[k] if len(labels[k]) <= 19 else f"{labels[k][:17]}..."
-        parts.append(text(x(k), BOTTOM + 16, shown, anchor="end" if turned else "middle", extra=turn))
+        for row, shown in enumerate(_folded(labels[k])):
+            parts.append(text(x(k), BOTTOM + 16 + 14 * row, shown, anchor="end" if turned else "middle", extra=turn))
         if under:
             parts.append(text(x(k), BOTTOM + 29, under[k], extra=' font-size="10"'))
     return parts
+
+
+def _folded(label: str) -> list[str]:
+    """Return a label in one or two rows of at most `LABEL` letters; what does not fit is cut."""
+    if len(label) <= LABEL:
+        return [label]
+    at = label.rfind(" ", 0, LABEL + 1)
+    first, rest = (label[:at], label[at + 1 :]) if at > 0 else (label[:LABEL], label[LABEL:])
+    return [first, rest if len(rest) <= LABEL else f"{rest[: LABEL - 3]}..."]

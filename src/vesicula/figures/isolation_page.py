@@ -8,7 +8,7 @@ from html import escape
 from vesicula.figures.figure import Figure
 from vesicula.figures.isolation import fraction_profile, isolation_chain
 from vesicula.isolation.ensemble import Ensemble
-from vesicula.isolation.protocol import HEADINGS, ProtocolResult, ratio_text
+from vesicula.isolation.protocol import HEADINGS, ProtocolResult, number_text, ratio_text
 
 STYLE = """
 :root{color-scheme:light dark;
@@ -40,7 +40,7 @@ tr:last-child td{border-bottom:0}
 .figures{display:grid;gap:1.2rem;
 grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr))}
 figure{margin:0;max-width:640px}
-svg{width:100%;height:auto}
+svg{width:100%;height:auto;display:block}
 figcaption,.note{font-size:.85rem;opacity:.85}
 ul{padding-left:1.2rem}
 """
@@ -97,28 +97,33 @@ def verdict(result: ProtocolResult, ensemble: Ensemble | None = None, *, level: 
         if key not in ranges:
             return value
         low, high = (x * factor for x in ranges[key])
-        return f"{value} ({100 * level:.0f} % interval {low:.2g} to {high:.2g}{unit})"
+        return f"{value} ({100 * level:.0f} % interval {number_text(low, 2)} to {number_text(high, 2)}{unit})"
 
     worst = sorted((v, n) for n, v in last.target_per_contaminant.items())[:2]
-    share = shown("target_share", f"{100 * last.target_share:.2g} %", 100.0, " %")
-    others = " and ".join(f"{name} ({ratio_text(v)} target particles for each one)" for v, name in worst)
+    share = shown("target_share", f"{number_text(100 * last.target_share, 2)} %", 100.0, " %")
+    # The second is named only where it is not a trifle beside the first.
+    others = " and ".join(
+        f"{name} ({ratio_text(v)} target particles for each one)" for v, name in worst if v <= TRIFLE * worst[0][0]
+    )
+    ratio = shown("particles_per_ug", number_text(last.particles_per_ug, 2))
     lines = [
         (
             f"{shown('target_yield', f'{100 * last.target_yield:.3g} %', 100.0, ' %')} of the target particles "
             f"({', '.join(result.target)}) reach the product: {last.product.volume_ml:.3g} mL after {last.hours:.3g} h."
         ),
-        f"By number they are {share} of its particles." + (f" Most of what remains: {others}." if worst else ""),
-        (
-            f"NTA and a protein assay would read {shown('particles_per_ug', f'{last.particles_per_ug:.2g}')} particles "
-            f"per microgram. The product met at most {last.max_g:.3g} g"
-            + (f" and a shear rate of about {last.shear_per_s:.2g} 1/s at walls." if last.shear_per_s > 0 else ".")
-        ),
+        f"By number they are {share} of its particles." + (f" Most of what remains: {others}." if others else ""),
+        f"NTA and a protein assay would read {ratio} particles per microgram. {_strain(last.max_g, last.shear_per_s)}",
     ]
     if ensemble is not None and (matters := ensemble.matters(top=3)):
         lines.append(
             "The yield hangs most on " + ", ".join(f"{name} (rank correlation {r:+.2f})" for name, r in matters) + "."
         )
     return lines
+
+
+def _strain(max_g: float, shear_per_s: float) -> str:
+    shear = f" and a shear rate of about {number_text(shear_per_s, 2)} 1/s at walls" if shear_per_s > 0 else ""
+    return f"The product met at most {number_text(max_g)} g{shear}."
 
 
 def purity_classes(result: ProtocolResult) -> tuple[str, ...]:
@@ -133,6 +138,7 @@ def purity_rows(result: ProtocolResult) -> list[tuple[str, ...]]:
     return [(r.label, *(ratio_text(r.target_per_contaminant[n]) for n in names)) for r in result.reports]
 
 
+TRIFLE = 100.0
 MEASURES = (
     ("target_yield", "yield (%)", 100.0), ("target_share", "target share (%)", 100.0),
     ("particles_per_ug", "particles/ug", 1.0), ("target_per_ug", "target/ug", 1.0),
@@ -143,7 +149,7 @@ def interval_rows(ensemble: Ensemble, *, level: float = 0.9) -> list[tuple[str, 
     """Return, for each step, its label and ``median (low to high)`` of each of `MEASURES`."""
     found = [[x * factor for x in ensemble.interval(key, level=level)] for key, _, factor in MEASURES]
     return [
-        (label, *(f"{mid[k]:.3g} ({low[k]:.3g} to {high[k]:.3g})" for low, mid, high in found))
+        (label, *(f"{number_text(m[k])} ({number_text(low[k])} to {number_text(h[k])})" for low, m, h in found))
         for k, label in enumerate(ensemble.labels)
     ]
 

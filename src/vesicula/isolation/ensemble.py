@@ -286,7 +286,8 @@ def _compile(protocol: Protocol, plain: ProtocolResult, layout: _Layout) -> tupl
         make = _MAKE.get(step.method, _tabulated)
         ops.append(make(step.context, layout, liquid, before.product.volume_ml, after.product.volume_ml, step.act))
         if make in {_tabulated, _gradient}:
-            notes.append(f"{step.label}: the step's own settings are not drawn, save the loss in a device")
+            save = ", save the loss in the device" if make is _tabulated else ""
+            notes.append(f"{step.label}: the step's own settings are not drawn{save}")
         liquid = step.medium_after or liquid
     return tuple(ops), tuple(notes)
 

@@ -264,7 +264,7 @@ def travel(x: float, seconds: float, h: float, liquid: FloatArray, d2: float, rh
 
 
 @compiled
-def widen(
+def widen(  # noqa: PLR0913, PLR0917 - compiled code takes its arguments by place
     variance: float, x: float, seconds: float, h: float, liquid: FloatArray, d_m: float, rho: float, lumen: float
 ) -> float:
     """Return the variance of a band after a time: d var/dt = 2 D - 2 kappa var, with kappa = -dv/dr."""
@@ -274,9 +274,9 @@ def widen(
     kappa = max((above - below) / (2.0 * h), 1e-12)
     diffusion = liquid[3, cell] / d_m
     if 2.0 * kappa * seconds < 1e-6:  # for a vanishing kappa the growth is 2 D dt
-        return variance + 2.0 * diffusion * seconds
+        return float(variance + 2.0 * diffusion * seconds)
     decay = math.exp(-min(2.0 * kappa * seconds, 700.0))
-    return variance * decay + diffusion / kappa * (1.0 - decay)
+    return float(variance * decay + diffusion / kappa * (1.0 - decay))
 
 
 @compiled

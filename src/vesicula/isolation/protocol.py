@@ -133,18 +133,18 @@ class ProtocolResult:
         return [
             (
                 r.label,
-                f"{r.product.volume_ml:.3g}",
-                f"{100 * r.target_yield:.3g} %",
+                number_text(r.product.volume_ml),
+                number_text(100 * r.target_yield),
                 count_text(_total(r.product, self.target)),
-                _percent(r.target_share),
-                f"{r.protein_ug:.3g}",
-                f"{r.particles_per_ug:.2g}",
-                f"{r.target_per_ug:.2g}",
-                _percent(r.apob_share),
-                f"{r.hours:.3g}",
-                f"{r.max_g:.3g}",
-                f"{r.g_hours:.3g}",
-                f"{r.shear_per_s:.2g}",
+                number_text(100 * r.target_share, 2),
+                number_text(r.protein_ug),
+                number_text(r.particles_per_ug, 2),
+                number_text(r.target_per_ug, 2),
+                number_text(100 * r.apob_share, 2),
+                number_text(r.hours),
+                number_text(r.max_g),
+                number_text(r.g_hours),
+                number_text(r.shear_per_s, 2),
             )
             for r in self.reports
         ]
@@ -163,9 +163,10 @@ class ProtocolResult:
         return table_html(HEADINGS, self.rows(), caption=self.name)
 
 
+SMALLEST_PLAIN, LARGEST_PLAIN = 1e-3, 1e6
 HEADINGS = (
-    "step", "volume (mL)", "yield", "target particles", "target share", "protein (ug)", "particles/ug", "target/ug",
-    "ApoB in protein", "hours", "max g", "g x hours", "shear (1/s)",
+    "step", "volume (mL)", "yield (%)", "target particles", "target share (%)", "protein (ug)", "particles/ug",
+    "target/ug", "ApoB in protein (%)", "hours", "max g", "g x hours", "shear (1/s)",
 )  # fmt: skip
 
 
@@ -287,11 +288,13 @@ def count_text(count: float) -> str:
 
 def ratio_text(ratio: float) -> str:
     """Return target particles per other particle for a table."""
-    return "none left" if not np.isfinite(ratio) or ratio > NONE_LEFT else f"{ratio:.2g}"
+    return "none left" if not np.isfinite(ratio) or ratio > NONE_LEFT else number_text(ratio, 2)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share >= 1e-5 else f"{share:.1e}"
+def number_text(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits; with a power of ten only below 0.001 and from a million on."""
+    shown = float(f"{value:.{digits}g}")
+    return f"{shown:.10g}" if shown == 0 or SMALLEST_PLAIN <= abs(shown) < LARGEST_PLAIN else f"{value:.{digits}g}"
 
 
 def _finite(value: float) -> float | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from vesicula.core.measurement import FloatArray
 from vesicula.isolation.balance import Fraction, Outcome, part
-from vesicula.isolation.ensemble import Ensemble, ensemble
+from vesicula.isolation.ensemble import USED_BY, Ensemble, ensemble
 from vesicula.isolation.priors import Prior, method_priors
 from vesicula.isolation.protocol import ProtocolResult, Step
 from vesicula.isolation.protocol_text import Protocol
@@ -31,6 +31,7 @@ NOT_DRAWN = (
     "beads, and the settings that a protocol states. The form of rotor, column and model is taken as true, and inputs "
     "as independent of each other"
 )
+LOSS = "pellet_loss"
 PELLET_LOSSES = (0.0, 0.5)
 """Two losses of a gradient's pellet, between and beyond which everything after it is linear."""
 
@@ -98,7 +99,8 @@ def draw_plan(
     """
     rng = np.random.default_rng([seed, 1])
     own = rng.random((2, draws))
-    kept = [name for name in fixed if name != FLUX.name]
+    elsewhere = {FLUX.name} | ({LOSS} if all(LOSS not in USED_BY[step.method] for step in protocol.steps) else set())
+    kept = [name for name in fixed if name not in elsewhere]
     found = ensemble(_and_target(protocol), draws=draws, seed=seed, threads=1, fixed=kept)
     ends = _ends(found)
     if variant is not None:
@@ -115,12 +117,12 @@ def draw_plan(
 def loses_a_pellet(steps: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether the last step is a gradient that keeps its pellet and does not state what is lost of it."""
     last = steps[-1].get("gradient")
-    return last is not None and "pellet" in last["keep"] and "pellet_loss" not in last
+    return last is not None and "pellet" in last["keep"] and LOSS not in last
 
 
 def with_pellet_loss(steps: Sequence[Mapping[str, Any]], share: float) -> list[dict[str, Any]]:
     """Return steps whose last, a gradient, loses a share of its pellet."""
-    return [*map(dict, steps[:-1]), {**steps[-1], "gradient": {**steps[-1]["gradient"], "pellet_loss": share}}]
+    return [*map(dict, steps[:-1]), {**steps[-1], "gradient": {**steps[-1]["gradient"], LOSS: share}}]
 
 
 def _and_target(protocol: Protocol) -> Protocol:
@@ -172,7 +174,7 @@ def _between(low: _Ends, high: _Ends, loss: FloatArray) -> _Ends:
 
 def _pellet_loss(found: Ensemble, uniform: FloatArray, fixed: Collection[str]) -> FloatArray:
     """Return the draws of an earlier run of the same protocol where there are, as one laboratory made both."""
-    prior = method_priors()["pellet_loss"]
+    prior = method_priors()[LOSS]
     if prior.name in fixed:
         return np.full_like(uniform, prior.value)
     names = [p.name for p in found.priors]

@@ -99,11 +99,14 @@ def notes(found: PlanSearch) -> list[str]:
         f"{found.tried} protocols of {found.tried // settings.trials} structures tried (seed {settings.seed}). "
         "A search shows what it found: a better plan may exist."
     )
+    probability = (
+        f"Probability: share of {settings.draws} draws of the uncertain inputs. Plans were chosen and placed by other, "
+        f"fewer draws, so that none is shown with a probability that it was picked for; {NOT_DRAWN}."
+    )
     said = [
         f"Purity: {PURITY_WORDS[request.target.purity_as]}. {exposure}",
         tried,
-        f"Probability: share of {settings.draws} draws of the uncertain inputs. Plans were chosen and placed by other, "
-        f"fewer draws, so that none is shown with a probability that it was picked for; {NOT_DRAWN}.",
+        probability,
     ]
     if request.lab.assumed:
         said.append(f"Taken as there, as no file says otherwise: {', '.join(request.lab.assumed)}.")
