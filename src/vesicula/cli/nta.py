@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from vesicula.cli.progress import Progress
 
 if TYPE_CHECKING:
     from vesicula.instruments.nta.video.analyse import VideoAnalysis
-    from vesicula.instruments.nta.video.model import Optics
+    from vesicula.instruments.nta.video.model import Frame, Optics
     from vesicula.instruments.nta.video.simulate import SimulatedMovie
 
 
@@ -258,7 +258,7 @@ def _write_tiff(path: Path, movie: SimulatedMovie, progress: Progress) -> None:
     depth = 1 if movie.optics.bit_depth == 8 else 2
     imagej = movie.frame_count * height * width * depth < 4_000_000_000
 
-    def frames() -> Any:  # noqa: ANN401 - an iterator of frames
+    def frames() -> Iterator[Frame]:
         for number, frame in enumerate(movie.frames(), 1):
             progress.tell("simulating", number, movie.frame_count)
             yield frame
