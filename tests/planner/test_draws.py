@@ -146,9 +146,9 @@ def test_the_probability_of_the_best_of_many_is_not_flattered(request_own: Reque
     candidates = [
         Candidate(structure=("tff",), steps=steps, numbers=Coarse(asked).run(steps)) for steps in _alike()
     ]
-    truth = [likelihood(asked, c.steps, draws=5000, seed=99).probability for c in candidates]
+    truth = [likelihood(asked, c.steps, draws=3000, seed=99).probability for c in candidates]
     assert all(0.4 < p < 0.6 for p in truth)
-    best = [assess(candidates, asked, Settings(draws=200, shown=1, seed=seed))[0] for seed in range(10)]
+    best = [assess(candidates, asked, Settings(draws=200, shown=1, seed=seed))[0] for seed in range(6)]
     true = np.array([truth[[c.steps for c in candidates].index(p.steps)] for p in best])
     error = np.sqrt(np.mean(true * (1 - true)) / 200 / len(best))
     assert abs(np.mean([p.likely.probability for p in best] - true)) < 3 * error
