@@ -196,7 +196,7 @@ def test_the_command_shows_intervals_and_writes_a_page(tmp_path: Path) -> None:
     args = ["--example", "tff-sec", "--draws", "40", "--json", str(out["json"]), "--html", str(out["html"])]
     done = CliRunner().invoke(isolate, args)
     assert done.exit_code == 0, done.output
-    assert done.output.splitlines()[0].startswith("9.66 % (90 % interval")
+    assert done.stdout.splitlines()[0].startswith("9.66 % (90 % interval")
     data = json.loads(out["json"].read_text(encoding="utf-8"))["ensemble"]
     assert data["draws"] == 40
     assert len(data["intervals"]["target_yield"][0]) == 6

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vesicula.cli.output import write_text
 from vesicula.core.errors import AnalysisError, UnreadableFile
 
 if TYPE_CHECKING:
@@ -60,18 +61,19 @@ def isolate(  # noqa: PLR0913, PLR0917 - click's options
         return
     read = _read(text, name, rotors, columns)
     result, drawn = read.run(), _draws(read, draws, seed)
-    if json_path is not None and str(json_path) == "-":
-        click.echo(_json(result, drawn), nl=False)
-    else:
-        _print(result, drawn)
-    if json_path is not None and str(json_path) != "-":
-        _write(json_path, _json(result, drawn))
+    on_screen = json_path is not None and str(json_path) == "-"
+    if json_path is not None and not on_screen:
+        write_text(json_path, _json(result, drawn))
     if html is not None:
         from vesicula.figures.isolation_page import isolation_page
 
-        _write(html, isolation_page(result, drawn))
+        write_text(html, isolation_page(result, drawn))
     if figure is not None or profile is not None:
         _draw(result, figure, profile)
+    if on_screen:
+        click.echo(_json(result, drawn), nl=False)
+    else:
+        _print(result, drawn)
 
 
 def _examples() -> list[str]:
@@ -193,12 +195,4 @@ def _draw(result: ProtocolResult, figure: Path | None, profile: Path | None) -> 
 
 
 def _svg(path: Path, figure: Figure) -> None:
-    _write(path, figure.svg.replace("<svg ", '<svg color="#1b1f24" ', 1) + "\n")
-
-
-def _write(path: Path, content: str) -> None:
-    try:
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise AnalysisError(f"{path}: cannot be written: {error.strerror}. Choose another place") from None
-    click.echo(f"Wrote {path}")
+    write_text(path, figure.svg.replace("<svg ", '<svg color="#1b1f24" ', 1) + "\n")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vesicula.cli.output import write_text
 from vesicula.cli.progress import Progress
-from vesicula.core.errors import AnalysisError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,15 +61,16 @@ def secrete(  # noqa: PLR0913 - click's options
         conditions, hours=hours, draws=draws, seed=seed, cells=cells, sobol=sobol, progress=progress.tell
     )  # fmt: skip
     progress.close()
-    if json_path is not None and str(json_path) == "-":
+    on_screen = json_path is not None and str(json_path) == "-"
+    if json_path is not None and not on_screen:
+        write_text(json_path, _json(found))
+    if sbml is not None:
+        write_text(sbml, _sbml(conditions))
+    _draw(found, figure, traces)
+    if on_screen:
         click.echo(_json(found), nl=False)
     else:
         _print(found)
-    if json_path is not None and str(json_path) != "-":
-        _write(json_path, _json(found))
-    if sbml is not None:
-        _write(sbml, _sbml(conditions))
-    _draw(found, figure, traces)
 
 
 def _json(found: SecretionReport) -> str:
@@ -178,12 +179,4 @@ def _draw(found: SecretionReport, figure: Path | None, traces: Path | None) -> N
 
 
 def _svg(path: Path, figure: Figure) -> None:
-    _write(path, figure.svg.replace("<svg ", '<svg color="#1b1f24" ', 1) + "\n")
-
-
-def _write(path: Path, content: str) -> None:
-    try:
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise AnalysisError(f"{path}: cannot be written: {error.strerror}. Choose another place") from None
-    click.echo(f"Wrote {path}", err=True)
+    write_text(path, figure.svg.replace("<svg ", '<svg color="#1b1f24" ', 1) + "\n")

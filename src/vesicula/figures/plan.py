@@ -10,8 +10,8 @@ from vesicula.figures.svg import Scale, document, line, nice_ticks, number, text
 from vesicula.planner.search import Plan, PlanSearch
 from vesicula.planner.target import percent
 
-WIDTH, HEIGHT = 760, 460
-LEFT, RIGHT, TOP, BOTTOM = 80, 735, 34, 395
+WIDTH, HEIGHT = 760, 476
+LEFT, RIGHT, TOP, BOTTOM = 80, 725, 50, 411
 _FAINT = ' stroke="currentColor" stroke-opacity="0.22"'
 
 
@@ -78,13 +78,13 @@ def _axes(found: PlanSearch, x: Scale, y: Scale) -> list[str]:
         parts.append(text(LEFT - 8, y(tick) + 4, shown, anchor="end"))
     unit = "target particles per ug of protein" if target.purity_as == "per-ug" else target.purity_as.replace("-", " ")
     parts.append(text((LEFT + RIGHT) / 2, BOTTOM + 42, "Yield of target particles"))
-    parts.append(text(LEFT, TOP - 14, f"Purity ({unit})", anchor="start"))
+    parts.append(text(14, TOP - 32, f"Purity ({unit})", anchor="start"))
     return parts
 
 
 def _label(n: int, taken: list[tuple[float, float]], x: float, y: float) -> str:
     """Put a number beside a mark where no other mark or number is, and note the place."""
-    offsets = [(15, -8), (15, 18), (-15, -8), (-15, 18), (0, -14), (0, 26), (30, 5), (-30, 5), (15, 34), (-15, 34)]
+    offsets = [(15, -8), (-15, -8), (0, -14), (15, 18), (-15, 18), (0, 26), (30, 5), (-30, 5), (15, 34), (-15, 34)]
 
     def room(offset: tuple[int, int]) -> float:
         at = x + offset[0], y + offset[1] - 5

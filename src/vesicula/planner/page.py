@@ -17,7 +17,7 @@ figure{margin:1rem 0}figcaption{font-size:.9rem}.scroll{overflow-x:auto}
 svg{width:100%;height:auto;min-width:30rem}
 table{border-collapse:collapse;width:100%}caption{text-align:left;font-size:.9rem;padding:.3rem 0}
 th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;border-bottom:1px solid #c8ced6}
-th{font-size:.85rem}pre{overflow-x:auto;background:#f4f6f8;color:#1b1f24;padding:.7rem;font-size:.85rem}
+th{font-size:.85rem}td.n,th.n{white-space:nowrap}pre{overflow-x:auto;background:#f4f6f8;color:#1b1f24;padding:.7rem;font-size:.85rem}
 summary{cursor:pointer;padding:.3rem 0}li{margin:.3rem 0}
 @media(max-width:46rem){.scroll::before{content:"Swipe the picture sideways.";font-size:.85rem}
 table,caption,tbody,tr,td{display:block}thead{display:none}
@@ -42,9 +42,9 @@ def plan_page(found: PlanSearch, *, svg: str, caption: str) -> str:
     str
         HTML without script and without anything from elsewhere.
     """
-    head = "".join(f'<th scope="col">{escape(h)}</th>' for h in HEADINGS)
+    head = "".join(f'<th scope="col"{_kind(h)}>{escape(h)}</th>' for h in HEADINGS)
     body = "".join(
-        "<tr>" + "".join(f'<td data-head="{escape(h)}">{escape(c)}</td>' for h, c in zip(HEADINGS, row, strict=True))
+        "<tr>" + "".join(f'<td data-head="{escape(h)}"{_kind(h)}>{escape(c)}</td>' for h, c in zip(HEADINGS, row, strict=True))
         + "</tr>"
         for row in rows(found)
     )  # fmt: skip
@@ -67,3 +67,8 @@ def plan_page(found: PlanSearch, *, svg: str, caption: str) -> str:
         f"<h2>Protocols</h2><p>Each runs with <code>vesicula isolate</code> and gives the numbers above.</p>{protocols}"
         f"<h2>What to know</h2><ul>{said}</ul></main></body></html>\n"
     )
+
+
+def _kind(heading: str) -> str:
+    """Return the class of a column: intervals and numbers stay on one line."""
+    return "" if heading in ("protocol", "why it may miss") else ' class="n"'
