@@ -83,7 +83,8 @@ def _flattery(request: Request) -> None:
     truth = np.mean([likelihood(asked, steps, draws=TRUTHS, seed=TRUTH_SEED).probability for steps in alike])
     best = [assess(many, asked, Settings(draws=200, shown=1, seed=seed))[0] for seed in range(REPEATS)]
     print(f"six plans alike, each met in {100 * truth:.1f} %; the best of them over {REPEATS} seeds:")
-    for name, said in (("that it was chosen by", [p.chance for p in best]), ("drawn afresh", [p.likely.probability for p in best])):
+    named = {"that it was chosen by": [p.chance for p in best], "drawn afresh": [p.likely.probability for p in best]}
+    for name, said in named.items():
         off = 100 * (np.array(said) - truth)
         print(f"  by draws {name}: {off.mean():+.1f} +/- {off.std() / np.sqrt(REPEATS):.1f} points")
 

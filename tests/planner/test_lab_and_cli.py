@@ -170,7 +170,7 @@ def test_transfer_command(tmp_path: Path):
     out = tmp_path / "q.yaml"
     got = _run("transfer", str(protocol), "--to", "SW 41 Ti", "--output", str(out))
     assert got.exit_code == 0, got.output
-    assert got.output.startswith("Possible in SW 41 Ti")
+    assert got.stdout.startswith("Possible in SW 41 Ti")
     assert parse_protocol(out.read_text(), name="q").run().reports[-1].target_yield > 0
     got = _run("transfer", str(protocol), "--to", "SW 41 Ti", "--json", "-")
     assert json.loads(got.output)["possible"] is True
@@ -187,7 +187,7 @@ def test_transfer_that_is_impossible_ends_with_3(tmp_path: Path):
     )
     got = CliRunner().invoke(plan, ["transfer", str(protocol), "--to", "F-45-24-15"], standalone_mode=False)
     assert got.return_value == 3
-    assert got.output.startswith("Not possible in F-45-24-15")
+    assert got.stdout.startswith("Not possible in F-45-24-15")
 
 
 def test_help_is_registered():

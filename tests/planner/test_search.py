@@ -90,7 +90,7 @@ def test_equal_seeds_give_equal_plans_whatever_the_workers(small_request: Reques
 def test_progress_counts_up_to_the_total(small_request: Request):
     told: list[tuple[str, int, int]] = []
     search(small_request, Settings(trials=2, draws=20, shown=1), progress=lambda *now: told.append(now))
-    for what in ("structures searched", "plans screened", "plans drawn"):
+    for what in ("searching structures", "screening plans", "drawing plans"):
         counts = [done for name, done, _ in told if name == what]
         assert counts == list(range(len(counts)))
         assert {total for name, _, total in told if name == what} == {counts[-1]}

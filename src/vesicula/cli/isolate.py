@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vesicula.cli.output import write_text
-from vesicula.core.errors import AnalysisError, UnreadableFile
+from vesicula.cli.files import read_equipment, read_text, write_svg, write_text
+from vesicula.core.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from vesicula.figures.figure import Figure
     from vesicula.isolation.ensemble import Ensemble
     from vesicula.isolation.protocol import ProtocolResult
     from vesicula.isolation.protocol_text import Protocol
 
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 _OUT = click.Path(dir_okay=False, path_type=Path)
-MAX_BYTES = 1_000_000
 
 
 @click.command()
@@ -85,41 +83,17 @@ def _protocol_text(protocol: Path | None, example: str | None) -> tuple[str, str
     if (protocol is None) == (example is None):
         raise click.UsageError("give a protocol file, or --example with a name")
     if protocol is not None:
-        return _text(protocol), str(protocol)
+        return read_text(protocol), str(protocol)
     if example not in _examples():
         raise click.UsageError(f"no example {example!r}; there are: {', '.join(_examples())}")
     name = f"{example}.yaml"
     return files("vesicula.data").joinpath("protocols", name).read_text(encoding="utf-8"), name
 
 
-def _text(path: Path) -> str:
-    try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            remedy = "Give the protocol, rotor or column file itself."
-            raise UnreadableFile(
-                path, where="whole file", expected=f"at most {MAX_BYTES} bytes", found=f"{size} bytes", remedy=remedy
-            )
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UnreadableFile(
-            path, where=f"byte {error.start}", expected="text in UTF-8", found="other bytes", remedy="Save it as UTF-8."
-        ) from None
-    except OSError as error:
-        raise UnreadableFile(
-            path, where="whole file", expected="a readable file", found=str(error), remedy="Check the file's rights."
-        ) from None
-
-
 def _read(text: str, name: str, rotors: Path | None, columns: Path | None) -> Protocol:
-    from vesicula.isolation.protocol_text import Equipment, parse_protocol
-    from vesicula.isolation.rotors import parse_rotors
-    from vesicula.isolation.sec import parse_columns
+    from vesicula.isolation.protocol_text import parse_protocol
 
-    equipment = Equipment(
-        rotors=parse_rotors(_text(rotors), name=str(rotors)) if rotors is not None else {},
-        columns=parse_columns(_text(columns), name=str(columns)) if columns is not None else {},
-    )
-    return parse_protocol(text, name=name, equipment=equipment)
+    return parse_protocol(text, name=name, equipment=read_equipment(rotors, columns))
 
 
 def _draws(protocol: Protocol, draws: int, seed: int) -> Ensemble | None:
@@ -185,14 +159,10 @@ def _draw(result: ProtocolResult, figure: Path | None, profile: Path | None) -> 
     from vesicula.figures.isolation import fraction_profile, isolation_chain
 
     if figure is not None:
-        _svg(figure, isolation_chain(result))
+        write_svg(figure, isolation_chain(result))
     if profile is not None:
         outcomes = [r.outcome for r in result.reports if r.outcome is not None]
         drawn = [o for o in outcomes if any(f.name.startswith("fraction ") for f in o.fractions)]
         if not drawn:
             raise AnalysisError("no step of this protocol has fractions to draw: --profile needs sec or gradient")
-        _svg(profile, fraction_profile(drawn[-1]))
-
-
-def _svg(path: Path, figure: Figure) -> None:
-    write_text(path, figure.svg.replace("<svg ", '<svg color="#1b1f24" ', 1) + "\n")
+        write_svg(profile, fraction_profile(drawn[-1]))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from vesicula.core.errors import AnalysisError, UnreadableFile
+from vesicula.cli.files import read_equipment, read_text, write_text
+from vesicula.cli.progress import Progress
+from vesicula.core.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from vesicula.isolation.protocol_text import Equipment
     from vesicula.planner.plan import FeedSpec
     from vesicula.planner.search import PlanSearch
     from vesicula.planner.target import Purity, Target
@@ -84,23 +84,24 @@ def transfer(  # noqa: PLR0913, PLR0917 - click's options
     from vesicula.planner.transfer import transfer_protocol
 
     moved = transfer_protocol(
-        _text(protocol),
+        read_text(protocol),
         to,
         name=str(protocol),
-        equipment=_equipment(rotors, columns),
+        equipment=read_equipment(rotors, columns),
         within=within,
         longest_hours=longest,
         rpm=rpm,
         only=steps or None,
     )
-    if json_path is not None and str(json_path) == "-":
+    on_screen = json_path is not None and str(json_path) == "-"
+    if json_path is not None and not on_screen:
+        write_text(json_path, dump(moved.to_json()))
+    if output is not None:
+        write_text(output, moved.text)
+    if on_screen:
         click.echo(dump(moved.to_json()), nl=False)
     else:
         _print_transfer(moved)
-        if json_path is not None:
-            _write(json_path, dump(moved.to_json()))
-    if output is not None:
-        _write(output, moved.text)
     return 0 if moved.possible else 3
 
 
@@ -137,7 +138,7 @@ def _feed(name: str, volume_ml: float | None) -> FeedSpec:
     path = Path(name)
     if not (path.suffix in (".yaml", ".yml") or path.is_file()):
         return FeedSpec(volume_ml=200.0 if volume_ml is None else volume_ml, preset=name)
-    root = parse_yaml(_text(path), name=name)
+    root = parse_yaml(read_text(path), name=name)
     cells = root.mapping(("volume_ml", "preset", "particles", "medium"))
     values = cast("dict[str, Any]", plain(root))
     if volume_ml is not None:
@@ -153,7 +154,7 @@ def _search(target: Target, feed: FeedSpec, classes: tuple[str, ...], given: dic
     from vesicula.planner.search import Settings, search
 
     files = [Path(part.strip()) for part in (given["have"] or "").split(",") if part.strip()]
-    lab = parse_lab([(str(path), _text(path)) for path in files])
+    lab = parse_lab([(str(path), read_text(path)) for path in files])
     settings = Settings(
         trials=given["trials"],
         draws=given["draws"],
@@ -161,32 +162,11 @@ def _search(target: Target, feed: FeedSpec, classes: tuple[str, ...], given: dic
         seed=given["seed"],
         workers=given["workers"] if given["workers"] is not None else os.cpu_count() or 1,
     )
-    progress = _Progress()
+    progress = Progress("done")
     try:
         return search(Request(feed=feed, classes=classes, target=target, lab=lab), settings, progress=progress.tell)
     finally:
         progress.close()
-
-
-class _Progress:
-    """One line on standard error, shown once the work has lasted two seconds."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-        self._last = 0.0
-
-    def tell(self, what: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        terminal = sys.stderr.isatty()
-        if now - self._start < 2 or (now - self._last < (0.2 if terminal else 10) and done < total):
-            return
-        self._last = now
-        line = f"{done}/{total} {what}, {now - self._start:.0f} s"
-        click.echo(f"\r{line:<60}" if terminal else line, err=True, nl=not terminal)
-
-    def close(self) -> None:
-        if self._last and sys.stderr.isatty():
-            click.echo(err=True)
 
 
 def _show(found: PlanSearch, given: dict[str, Any]) -> None:
@@ -197,17 +177,17 @@ def _show(found: PlanSearch, given: dict[str, Any]) -> None:
 
     json_path, html_path, folder = given["json_path"], given["html_path"], given["folder"]
     on_screen = json_path is not None and str(json_path) == "-"
+    if json_path is not None and not on_screen:
+        write_text(json_path, dump(to_json(found)))
+    if html_path is not None:
+        figure = pareto_front(found)
+        write_text(html_path, plan_page(found, svg=figure.svg, caption=figure.caption))
+    if folder is not None:
+        _write_plans(found, folder)
     if on_screen:
         click.echo(dump(to_json(found)), nl=False)
     else:
         _print_plans(found)
-        if json_path is not None:
-            _write(json_path, dump(to_json(found)))
-    if html_path is not None:
-        figure = pareto_front(found)
-        _write(html_path, plan_page(found, svg=figure.svg, caption=figure.caption), quiet=on_screen)
-    if folder is not None:
-        _write_plans(found, folder, quiet=on_screen)
 
 
 def _print_plans(found: PlanSearch) -> None:
@@ -257,7 +237,7 @@ def _print_transfer(moved: Transfer) -> None:
         )
 
 
-def _write_plans(found: PlanSearch, folder: Path, *, quiet: bool) -> None:
+def _write_plans(found: PlanSearch, folder: Path) -> None:
     from vesicula.planner.report import plan_yaml
 
     try:
@@ -265,45 +245,8 @@ def _write_plans(found: PlanSearch, folder: Path, *, quiet: bool) -> None:
     except OSError as error:
         raise AnalysisError(f"{folder}: cannot be made: {error.strerror}. Choose another place") from None
     for n in range(1, len(found.plans) + 1):
-        _write(folder / f"plan-{n}.yaml", plan_yaml(found, n), quiet=True)
-    if not quiet:
-        extra = ""
-        lab = found.request.lab
-        if lab.own_rotors or lab.own_columns:
-            extra = " (give it your own tables with --rotors and --columns)"
-        click.echo(f"Wrote {len(found.plans)} protocols to {folder}; run one with: "
-                   f"vesicula isolate {folder / 'plan-1.yaml'}{extra}")  # fmt: skip
-
-
-def _equipment(rotors: Path | None, columns: Path | None) -> Equipment:
-    from vesicula.isolation.protocol_text import Equipment
-    from vesicula.isolation.rotors import parse_rotors
-    from vesicula.isolation.sec import parse_columns
-
-    return Equipment(
-        rotors=parse_rotors(_text(rotors), name=str(rotors)) if rotors is not None else {},
-        columns=parse_columns(_text(columns), name=str(columns)) if columns is not None else {},
-    )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UnreadableFile(
-            path, where=f"byte {error.start}", expected="text in UTF-8", found="other bytes", remedy="Save it as UTF-8."
-        ) from None
-    except OSError as error:
-        found = error.strerror or "an error"
-        raise UnreadableFile(
-            path, where="whole file", expected="a readable file", found=found, remedy="Check its name and rights."
-        ) from None
-
-
-def _write(path: Path, content: str, *, quiet: bool = False) -> None:
-    try:
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise AnalysisError(f"{path}: cannot be written: {error.strerror}. Choose another place") from None
-    if not quiet:
-        click.echo(f"Wrote {path}")
+        write_text(folder / f"plan-{n}.yaml", plan_yaml(found, n), quiet=True)
+    lab = found.request.lab
+    extra = " (give it your own tables with --rotors and --columns)" if lab.own_rotors or lab.own_columns else ""
+    click.echo(f"Wrote {len(found.plans)} protocols to {folder}; run one with: "
+               f"vesicula isolate {folder / 'plan-1.yaml'}{extra}", err=True)  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vesicula.cli.output import write_text
+from vesicula.cli.files import write_svg, write_text
 from vesicula.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from vesicula.biogenesis.report import SecretionReport
     from vesicula.core.estimate import Estimate
-    from vesicula.figures.figure import Figure
 
 _OUT = click.Path(dir_okay=False, path_type=Path)
 _LIST = "list"
@@ -173,10 +172,6 @@ def _draw(found: SecretionReport, figure: Path | None, traces: Path | None) -> N
     from vesicula.figures.secretion import formation_and_release, release_of_cells
 
     if figure is not None:
-        _svg(figure, formation_and_release(found))
+        write_svg(figure, formation_and_release(found))
     if traces is not None and found.cells is not None:
-        _svg(traces, release_of_cells(found.cells))
-
-
-def _svg(path: Path, figure: Figure) -> None:
-    write_text(path, figure.svg.replace("<svg ", '<svg color="#1b1f24" ', 1) + "\n")
+        write_svg(traces, release_of_cells(found.cells))

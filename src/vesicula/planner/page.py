@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from vesicula.planner.report import HEADINGS, notes, plan_yaml, rows, verdict
@@ -43,11 +44,7 @@ def plan_page(found: PlanSearch, *, svg: str, caption: str) -> str:
         HTML without script and without anything from elsewhere.
     """
     head = "".join(f'<th scope="col"{_kind(h)}>{escape(h)}</th>' for h in HEADINGS)
-    body = "".join(
-        "<tr>" + "".join(f'<td data-head="{escape(h)}"{_kind(h)}>{escape(c)}</td>' for h, c in zip(HEADINGS, row, strict=True))
-        + "</tr>"
-        for row in rows(found)
-    )  # fmt: skip
+    body = "".join(f"<tr>{_cells(row)}</tr>" for row in rows(found))
     protocols = "".join(
         f"<details><summary>Plan {n}: {escape(p.title)}</summary><pre>{escape(plan_yaml(found, n))}</pre></details>"
         for n, p in enumerate(found.plans, start=1)
@@ -72,3 +69,8 @@ def plan_page(found: PlanSearch, *, svg: str, caption: str) -> str:
 def _kind(heading: str) -> str:
     """Return the class of a column: intervals and numbers stay on one line."""
     return "" if heading in ("protocol", "why it may miss") else ' class="n"'
+
+
+def _cells(row: Sequence[str]) -> str:
+    named = zip(HEADINGS, row, strict=True)
+    return "".join(f'<td data-head="{escape(h)}"{_kind(h)}>{escape(c)}</td>' for h, c in named)

@@ -285,7 +285,7 @@ def search(request: Request, settings: Settings | None = None, *, progress: Prog
         raise AnalysisError("with what is there, no protocol can be run: give rotors, columns or membranes with --have")
     Coarse(request)  # checks feed and classes before any work
     with _workers(settings.workers, len(tasks)) as run:
-        lists = _told(run, search_structure, tasks, "structures searched", tell)
+        lists = _told(run, search_structure, tasks, "searching structures", tell)
         found = [c for some in lists for c in some]
         if not found:
             raise AnalysisError(
@@ -387,12 +387,12 @@ def assess(
     """
     few, first = max(20, settings.draws // 10), _seed(settings.seed, 10_000)
     jobs = [(request, c, few, first) for c in candidates]
-    screened: list[float | None] = _told(run, _screen, jobs, "plans screened", tell)
+    screened: list[float | None] = _told(run, _screen, jobs, "screening plans", tell)
     judged = [(c, chance) for c, chance in zip(candidates, screened, strict=True) if chance is not None]
     fresh = _seed(settings.seed, 20_000)
     chosen = _most_probable(judged, request, settings.shown) if judged else []
     final = [(request, c, chance, settings.draws, fresh) for c, chance in chosen]
-    made: list[Plan] = [p for p in _told(run, _finish, final, "plans drawn", tell) if p is not None]
+    made: list[Plan] = [p for p in _told(run, _finish, final, "drawing plans", tell) if p is not None]
     if not made:
         raise AnalysisError("no plan found could be run on the full grid. Give more particles, or change the target")
     plans = [made[k] for k in non_dominated([p.numbers.costs() for p in made])]
