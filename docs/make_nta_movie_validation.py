@@ -92,7 +92,7 @@ def one(name: str, seed: int) -> dict[str, object]:
 
 
 def summary(rows: list[dict[str, str]]) -> str:
-    """Return the table: coverage with Wilson's interval, median ratio to truth and mean width over truth."""
+    """Return the table: coverage with Wilson's interval, median ratio to truth and median width over truth."""
     names = (*QUANTITIES, "conc")
     lines = [
         "| " + " | ".join(("", "movies", "spots/frame", "limit, nm", *names)) + " |",
@@ -111,7 +111,7 @@ def summary(rows: list[dict[str, str]]) -> str:
             wilson = binomtest(hits, len(part)).proportion_ci(method="wilson")
             cells.append(
                 f"{100 * hits / len(part):.0f} ({100 * wilson.low:.0f}-{100 * wilson.high:.0f}); "
-                f"{np.median(v / true):.2f}; {100 * np.mean((high - low) / true):.0f} %"
+                f"{np.median(v / true):.2f}; {100 * np.median((high - low) / true):.0f} %"
             )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

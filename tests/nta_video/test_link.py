@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -160,9 +159,7 @@ def test_assignment_of_one_big_component_is_optimal():
 @pytest.mark.parametrize("count", [5_000, 100_000])
 def test_dense_frames_do_not_fail(count):
     spots, _ = walk(np.random.default_rng(7), count, 4, step=4.0)
-    start = time.perf_counter()
     tracks, report = link_with_report(spots, LinkSettings(), SHAPE)
-    assert time.perf_counter() - start < 60
     assert tracks.track.size == spots.frame.size
     assert report.ambiguity > 0.3
 

@@ -25,6 +25,13 @@ COMMANDS = {
         "mechanism",
         "Show by which mechanism the claims say that a cargo acts, path by path.",
     ),
+    "isolate": (
+        "vesicula.cli.isolate",
+        "isolate",
+        "Simulate an isolation protocol: yield, purity and cost after each step.",
+    ),
+    "secrete": ("vesicula.cli.secrete", "secrete", "Predict what cells make and let go, with what is not known."),
+    "plan": ("vesicula.cli.plan", "plan", "Search isolation protocols for a target, or move one to another rotor."),
     "nta": ("vesicula.cli.nta", "nta", "Track nanoparticles in a raw video: sizes, concentration, and a page."),
     "demo": ("vesicula.cli.run", "demo", "Run the main job on real files that come with vesicula."),
 }

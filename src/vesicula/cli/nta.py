@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from vesicula.cli.progress import Progress
+
 if TYPE_CHECKING:
     from vesicula.instruments.nta.video.analyse import VideoAnalysis
-    from vesicula.instruments.nta.video.model import Optics
+    from vesicula.instruments.nta.video.model import Frame, Optics
     from vesicula.instruments.nta.video.simulate import SimulatedMovie
 
 
@@ -97,12 +97,12 @@ def analyse(  # noqa: PLR0913 - one argument per option
     check_place(place, overwrite=overwrite)
     movie = open_movie(video)
     inputs = (InputRef(path=video.name, sha256=sha256_of(video)),) if video.is_file() else ()
-    progress = _Progress()
+    progress = Progress("frames")
     settings = AnalysisVideoSettings(
         dilution=dilution, rate_given=frame_rate is not None,
         detect=DetectSettings(polarity="dark" if dark else "bright"),
     )  # fmt: skip
-    found = analyse_video(movie, optics, settings, np.random.default_rng(seed), progress.step, inputs=inputs)
+    found = analyse_video(movie, optics, settings, np.random.default_rng(seed), progress.tell, inputs=inputs)
     progress.close()
     return _deliver(found, place, as_json=as_json, overwrite=overwrite)
 
@@ -145,10 +145,10 @@ def tracks(  # noqa: PLR0913 - one argument per option
             remedy="Export AllTracks from the NanoSight software.",
         )  # fmt: skip
     points = tracks_from_alltracks(measured, optics)
-    progress = _Progress()
+    progress = Progress("frames")
     result = analyse_tracks(
         points, optics, AnalysisVideoSettings(rate_given=True),
-        np.random.default_rng(seed), progress.step, name=export.name,
+        np.random.default_rng(seed), progress.tell, name=export.name,
         inputs=(InputRef(path=export.name, sha256=sha256_of(export)),),
     )  # fmt: skip
     progress.close()
@@ -184,29 +184,6 @@ def _print(found: VideoAnalysis) -> None:
 def _plain(text: str) -> str:
     """Keep a file's name from sending control sequences to the terminal."""
     return "".join(c if c.isprintable() else "�" for c in text)
-
-
-class _Progress:
-    """A line on standard error, shown once the work has lasted two seconds."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-        self._last = 0.0
-        self._step = ""
-
-    def step(self, name: str, done: int, total: int | None) -> None:
-        now = time.monotonic()
-        pause = 0.2 if sys.stderr.isatty() else 10
-        if now - self._start < 2 or (now - self._last < pause and name == self._step):
-            return
-        self._last, self._step = now, name
-        of = f" {done}" + (f" of {total}" if total else "") + " frames" if done else ""
-        line = f"{name}{of}"
-        click.echo(f"\r{line:<60}" if sys.stderr.isatty() else line, err=True, nl=not sys.stderr.isatty())
-
-    def close(self) -> None:
-        if self._last and sys.stderr.isatty():
-            click.echo(err=True)
 
 
 @nta.command()
@@ -257,7 +234,7 @@ def _write_whole(out: Path, truth: Path, movie: SimulatedMovie) -> None:
 
     new = out.with_name(f".{out.stem}.vesicula-new{out.suffix}")
     new_truth = truth.with_name(f".{truth.name}.vesicula-new")
-    progress = _Progress()
+    progress = Progress("frames")
     try:
         (_write_avi if out.suffix.lower() == ".avi" else _write_tiff)(new, movie, progress)
         found = movie.truth()
@@ -273,7 +250,7 @@ def _write_whole(out: Path, truth: Path, movie: SimulatedMovie) -> None:
         progress.close()
 
 
-def _write_tiff(path: Path, movie: SimulatedMovie, progress: _Progress) -> None:
+def _write_tiff(path: Path, movie: SimulatedMovie, progress: Progress) -> None:
     import tifffile
 
     # ImageJ's form carries the frame rate; it is limited to 4 GB.
@@ -281,9 +258,9 @@ def _write_tiff(path: Path, movie: SimulatedMovie, progress: _Progress) -> None:
     depth = 1 if movie.optics.bit_depth == 8 else 2
     imagej = movie.frame_count * height * width * depth < 4_000_000_000
 
-    def frames() -> Any:  # noqa: ANN401 - an iterator of frames
+    def frames() -> Iterator[Frame]:
         for number, frame in enumerate(movie.frames(), 1):
-            progress.step("simulating", number, movie.frame_count)
+            progress.tell("simulating", number, movie.frame_count)
             yield frame
 
     extra: dict[str, Any] = (
@@ -296,7 +273,7 @@ def _write_tiff(path: Path, movie: SimulatedMovie, progress: _Progress) -> None:
     )
 
 
-def _write_avi(path: Path, movie: SimulatedMovie, progress: _Progress) -> None:
+def _write_avi(path: Path, movie: SimulatedMovie, progress: Progress) -> None:
     import av
 
     height, width = movie.shape
@@ -304,6 +281,6 @@ def _write_avi(path: Path, movie: SimulatedMovie, progress: _Progress) -> None:
         stream: Any = container.add_stream("ffv1", rate=Fraction(movie.frame_rate_per_s).limit_denominator(1000))
         stream.width, stream.height, stream.pix_fmt = width, height, "gray"
         for number, frame in enumerate(movie.frames(), 1):
-            progress.step("simulating", number, movie.frame_count)
+            progress.tell("simulating", number, movie.frame_count)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="gray")))
         container.mux(stream.encode())

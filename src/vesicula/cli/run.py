@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ import click
 from vesicula.assess.batch import TaskOutcome
 from vesicula.assess.study import AnalysisSettings, EvidenceSettings, Study
 from vesicula.assess.summary import verdict_rows
+from vesicula.cli.progress import Progress
 from vesicula.core.assessment import Assessment
 from vesicula.dossier.writer import write as write_dossier
 from vesicula.manifest.check import unlisted_files
@@ -100,16 +100,16 @@ def analyse_and_write(
         Exit code: 3 when some files could not be read, 1 when a batch met a defect, else 0.
     """
     study = Study.load(folder)
-    progress = _Progress()
+    tally = _Tally()
     assessment = study.analyse(
-        settings=settings, workers=workers, cluster=cluster, work=work, progress=progress.analysed
+        settings=settings, workers=workers, cluster=cluster, work=work, progress=tally.analysed
     )
     paths = write_dossier(assessment, output, inputs=study.folder if inputs else None, overwrite=True)
-    progress.close()
+    tally.close()
     print_verdicts(assessment)
-    if progress.reused:
-        click.echo(f"{progress.reused} of {len(assessment.batches)} batches were unchanged and not computed again.")
-    failed = progress.failed_files
+    if tally.reused:
+        click.echo(f"{tally.reused} of {len(assessment.batches)} batches were unchanged and not computed again.")
+    failed = tally.failed_files
     left = unlisted_files(study.folder, study.manifest)
     if left:
         names = ", ".join(left[:3]) + (", ..." if len(left) > 3 else "")
@@ -117,37 +117,29 @@ def analyse_and_write(
     if failed:
         click.echo(f"{failed} file{'s' if failed != 1 else ''} could not be read; the dossier says why.", err=True)
     click.echo(f"Dossier: {paths.html}")
-    if progress.defects:
+    if tally.defects:
         click.echo(
-            f"{progress.defects} batches met a defect of vesicula; the dossier holds the details to report.", err=True
+            f"{tally.defects} batches met a defect of vesicula; the dossier holds the details to report.", err=True
         )
         return 1
     return 3 if failed else 0
 
 
-class _Progress:
-    """A progress bar on standard error, shown once the work has lasted two seconds."""
+class _Tally:
+    """What became of the batches, and how far they are."""
 
     def __init__(self) -> None:
         self.reused = self.failed_files = self.defects = 0
-        self._start = time.monotonic()
-        self._last = 0.0
+        self._progress = Progress("batches")
 
     def analysed(self, done: int, total: int, outcome: TaskOutcome) -> None:
         self.reused += outcome.reused
         self.failed_files += outcome.failed_files
         self.defects += outcome.defect
-        now = time.monotonic()
-        if now - self._start < 2 or (now - self._last < (0.2 if sys.stderr.isatty() else 10) and done < total):
-            return
-        self._last = now
-        rate = done / (now - self._start)
-        line = f"{done}/{total} batches, {rate:.0f}/s, about {(total - done) / rate:.0f} s to go"
-        click.echo(f"\r{line:<60}" if sys.stderr.isatty() else line, err=True, nl=not sys.stderr.isatty())
+        self._progress.count(done, total)
 
     def close(self) -> None:
-        if self._last and sys.stderr.isatty():
-            click.echo(err=True)
+        self._progress.close()
 
 
 def print_verdicts(assessment: Assessment, limit: int = 40) -> None:

@@ -112,7 +112,7 @@ def recognise(path: Path) -> Reader:
         where="beginning of file",
         expected=f"one of the formats {names}",
         found=first_line or "an empty file",
-        remedy="Export from the instrument's software in one of these formats, unchanged.",
+        remedy="Export from the instrument's software in one of these formats. A video goes to `vesicula nta`.",
     )
 
 

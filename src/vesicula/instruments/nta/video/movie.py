@@ -354,7 +354,7 @@ def _open_tiff(path: Path, rate: float | None) -> Movie:
             contiguous = bool(tiff.is_imagej) and len(tiff.pages) == 1 and len(series.shape) > 2
             count = int(math.prod(series.shape[:-2])) if contiguous else len(tiff.pages)
             stated = _tiff_rate(tiff)
-    except Exception as problem:
+    except Exception as problem:  # tifffile raises anything on a damaged file: struct, index and memory errors too
         raise _tiff_damage(path, problem) from problem
     _check_size(path, width, height, "page 1")
     if colours > 1:
