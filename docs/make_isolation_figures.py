@@ -141,6 +141,9 @@ it says little of purity. "Target per ug" counts the target alone, which no sing
 - **Bovine vesicles** are in every serum product at the feed's ratio or close to it: no method here tells them from the
   cells' own by size or density. Only serum-free (or vesicle-depleted) medium, or a marker that bovine vesicles lack, does.
 - **The intervals are wide.** Where those of two methods overlap, the model does not say which is better in your hands.
+- **SEC's yield is that of one column.** The packaged one keeps what Boeing 2014 measured (43 +/- 23 % of vesicles in fractions 9 to 12), after a filter
+  and a concentrator that lose as their sources say. Ter-Ovanesyan 2023 recovered more than half from another resin. If you have measured your own column's
+  recovery, put it into a columns file (`--columns`); the order of UC and SEC in yield can turn with it.
 - **ApoB is the weakest column.** Where UC and SEC were measured side by side (human milk, not one of these feeds), UC carried far more ApoB than SEC;
   the tables above say the reverse. Do not choose between the two by it: see [Validation](validation/isolation.md).
 """

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from markupsafe import escape
 
 from vesicula.cli.main import COMMANDS
 from vesicula.cli.plan import plan
 from vesicula.core.errors import AnalysisError, UnreadableFile
 from vesicula.figures.plan import pareto_front
+from vesicula.figures.plan_page import plan_page
 from vesicula.isolation.protocol_text import parse_protocol
 from vesicula.isolation.rotors import rotors
 from vesicula.planner.lab import parse_lab, whole_lab
-from vesicula.planner.page import plan_page
 from vesicula.planner.report import verdict
 from vesicula.planner.search import PlanSearch
 from vesicula.planner.structures import STRUCTURES, missing, structure_name
@@ -89,12 +90,12 @@ def test_structures_are_named_once():
 
 def test_page_is_escaped_plain_html_with_the_verdict_first(small_search: PlanSearch):
     figure = pareto_front(small_search)
-    html = plan_page(small_search, svg=figure.svg, caption=figure.caption)
+    html = plan_page(small_search, figure)
     assert "<script" not in html
     assert "http" not in html.replace("http://www.w3.org/2000/svg", "")
     assert html.index("verdict") < html.index("<svg") < html.index("<table>")
     assert html.count("<tr>") == 1 + len(small_search.plans)
-    assert verdict(small_search).replace("'", "&#x27;") in html
+    assert str(escape(verdict(small_search))) in html
     assert figure.svg.count("<circle") == len(small_search.meeting)
     assert len(figure.spec["data"][0]["x"]) == len(small_search.plans)
 

@@ -139,10 +139,10 @@ def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> N
     from rich.console import Console
     from rich.table import Table
 
-    # As wide as the table, so that numbers do not fold: a narrow terminal wraps, a file is not bound to a width.
+    # Only the step's name folds: a narrow terminal wraps the rest, a file is not bound to a width.
     table = Table(title=title, box=SIMPLE, title_justify="left")
     for k, heading in enumerate(heads):
-        table.add_column(heading, justify="right" if k else "left", no_wrap=True)
+        table.add_column(heading, justify="right" if k else "left", no_wrap=bool(k), overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console(width=220, markup=False, highlight=False, emoji=False).print(table)

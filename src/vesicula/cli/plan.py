@@ -171,7 +171,7 @@ def _search(target: Target, feed: FeedSpec, classes: tuple[str, ...], given: dic
 
 def _show(found: PlanSearch, given: dict[str, Any]) -> None:
     from vesicula.figures.plan import pareto_front
-    from vesicula.planner.page import plan_page
+    from vesicula.figures.plan_page import plan_page
     from vesicula.planner.plan import dump
     from vesicula.planner.report import to_json
 
@@ -180,8 +180,7 @@ def _show(found: PlanSearch, given: dict[str, Any]) -> None:
     if json_path is not None and not on_screen:
         write_text(json_path, dump(to_json(found)))
     if html_path is not None:
-        figure = pareto_front(found)
-        write_text(html_path, plan_page(found, svg=figure.svg, caption=figure.caption))
+        write_text(html_path, plan_page(found, pareto_front(found)))
     if folder is not None:
         _write_plans(found, folder)
     if on_screen:

@@ -2,48 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from html import escape
+from markupsafe import Markup
 
 from vesicula.figures.figure import Figure
 from vesicula.figures.isolation import fraction_profile, isolation_chain
+from vesicula.figures.page import bullets, drawings, heading, page, table
 from vesicula.isolation.ensemble import Ensemble
 from vesicula.isolation.protocol import HEADINGS, ProtocolResult, number_text, ratio_text
-
-STYLE = """
-:root{color-scheme:light dark;
---ink:#1b1f24;
---paper:#fff;
---faint:#d5d9de;
---soft:#f3f5f7}
-@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;
---paper:#16191d;
---faint:#3a4048;
---soft:#20252b}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:1240px;padding:1.2rem;background:var(--paper);color:var(--ink);
-font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif}
-h1{font-size:1.5rem;margin:.2rem 0}
-h2{font-size:1.15rem;margin:2rem 0 .5rem}
-.verdict{background:var(--soft);border-left:5px solid #0072B2;padding:.8rem 1rem;
-font-size:1.08rem;max-width:75ch}
-.verdict p{margin:.3rem 0}
-.wide{overflow-x:auto;border:1px solid var(--faint)}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.84rem}
-th,td{padding:.35rem .45rem;
-text-align:right;white-space:nowrap;border-bottom:1px solid var(--faint)}
-th{background:var(--soft);font-weight:600;white-space:normal;vertical-align:bottom}
-th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--paper);min-width:8rem;
-white-space:normal}
-thead th:first-child{background:var(--soft)}
-tr:last-child td{border-bottom:0}
-.figures{display:grid;gap:1.2rem;
-grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr))}
-figure{margin:0;max-width:640px}
-svg{width:100%;height:auto;display:block}
-figcaption,.note{font-size:.85rem;opacity:.85}
-ul{padding-left:1.2rem}
-"""
 
 
 def isolation_page(result: ProtocolResult, ensemble: Ensemble | None = None, *, level: float = 0.9) -> str:
@@ -63,25 +28,17 @@ def isolation_page(result: ProtocolResult, ensemble: Ensemble | None = None, *, 
     str
         HTML; all text that came from a file is escaped.
     """
-    said = "".join(f"<p>{escape(s)}</p>" for s in verdict(result, ensemble, level=level))
     parts = [
-        f"<h1>{escape(result.name)}</h1>",
-        f'<div class="verdict">{said}</div>',
-        "<h2>After each step</h2>",
-        _table(HEADINGS, result.rows()),
-        "<h2>Purity: target particles per particle of each other class, after each step</h2>",
-        _table(("step", *purity_classes(result)), purity_rows(result)),
+        heading("After each step"),
+        table(HEADINGS, result.rows()),
+        heading("Purity: target particles per particle of each other class, after each step"),
+        table(("step", *purity_classes(result)), purity_rows(result)),
     ]
     if ensemble is not None:
         parts += _interval_parts(ensemble, level)
-    parts += ["<h2>Figures</h2>", f'<div class="figures">{"".join(map(_figure, _figures(result)))}</div>']
-    parts += ["<h2>What to know</h2>", f"<ul>{''.join(f'<li>{escape(n)}</li>' for n in _notes(result, ensemble))}</ul>"]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(result.name)}: isolation</title><style>{STYLE}</style></head>"
-        f"<body>{''.join(parts)}</body></html>\n"
-    )
+    parts += [heading("Figures"), drawings(_figures(result))]
+    parts += [heading("What to know"), bullets(_notes(result, ensemble))]
+    return page(result.name, verdict=verdict(result, ensemble, level=level), parts=parts, subtitle="isolation")
 
 
 def verdict(result: ProtocolResult, ensemble: Ensemble | None = None, *, level: float = 0.9) -> list[str]:
@@ -154,10 +111,10 @@ def interval_rows(ensemble: Ensemble, *, level: float = 0.9) -> list[tuple[str, 
     ]
 
 
-def _interval_parts(ensemble: Ensemble, level: float) -> list[str]:
+def _interval_parts(ensemble: Ensemble, level: float) -> list[Markup]:
     heads = ("step", *(title for _, title, _ in MEASURES))
     title = f"Median and {100 * level:.0f} % interval of {ensemble.draws} draws (seed {ensemble.seed})"
-    return [f"<h2>{title}</h2>", _table(heads, interval_rows(ensemble, level=level))]
+    return [heading(title), table(heads, interval_rows(ensemble, level=level))]
 
 
 def _figures(result: ProtocolResult) -> list[Figure]:
@@ -165,10 +122,6 @@ def _figures(result: ProtocolResult) -> list[Figure]:
     outcomes = [r.outcome for r in result.reports if r.outcome]
     found += [fraction_profile(o) for o in outcomes if sum(f.name.startswith("fraction ") for f in o.fractions) > 1]
     return found
-
-
-def _figure(figure: Figure) -> str:
-    return f"<figure>{figure.svg}<figcaption>{escape(figure.caption)}</figcaption></figure>"
 
 
 def _notes(result: ProtocolResult, ensemble: Ensemble | None) -> list[str]:
@@ -179,9 +132,3 @@ def _notes(result: ProtocolResult, ensemble: Ensemble | None) -> list[str]:
     if ensemble is None:
         return [fixed, *result.notes]
     return [f"{len(ensemble.priors)} parameters were drawn from their priors.", *ensemble.notes, *result.notes]
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f'<th scope="col">{escape(h)}</th>' for h in heads)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

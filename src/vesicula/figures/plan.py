@@ -74,7 +74,7 @@ def _axes(found: PlanSearch, x: Scale, y: Scale) -> list[str]:
     for e in range(0, decades + 1, max(1, decades // 6)):
         tick = y.low * 10.0**e
         parts += [line(LEFT, y(tick), RIGHT, y(tick), _FAINT)]
-        shown = f"{tick:.0e}" if target.purity_as == "per-ug" or tick < 1e-4 else f"{100 * tick:g} %"
+        shown = f"{tick:.0e}" if target.purity_as == "per-ug" else f"{100 * tick:.15f}".rstrip("0").rstrip(".") + " %"
         parts.append(text(LEFT - 8, y(tick) + 4, shown, anchor="end"))
     unit = "target particles per ug of protein" if target.purity_as == "per-ug" else target.purity_as.replace("-", " ")
     parts.append(text((LEFT + RIGHT) / 2, BOTTOM + 42, "Yield of target particles"))

@@ -1,0 +1,157 @@
+"""Small pages that stand alone: verdict first, then figures and tables. No script, nothing fetched from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from markupsafe import Markup
+
+from vesicula.figures.figure import Figure
+
+STYLE = Markup("""
+:root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--faint:#d5d9de;--soft:#f3f5f7}
+@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--paper:#16191d;--faint:#3a4048;--soft:#20252b}}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:1240px;padding:1.2rem;background:var(--paper);color:var(--ink);
+font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif}
+h1{font-size:1.5rem;margin:.2rem 0 .6rem;overflow-wrap:anywhere}
+h2{font-size:1.15rem;margin:2rem 0 .5rem}
+.verdict{background:var(--soft);border-left:5px solid #0072B2;padding:.8rem 1rem;font-size:1.08rem;max-width:80ch}
+.verdict p{margin:.3rem 0}
+.wide{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.84rem}
+caption{text-align:left;padding:.3rem 0}
+th,td{padding:.35rem .45rem;text-align:right;border-bottom:1px solid var(--faint)}
+td{white-space:nowrap;vertical-align:top}
+th{background:var(--soft);font-weight:600;vertical-align:bottom}
+th:first-child,td:first-child,th.t,td.t{text-align:left;white-space:normal}
+th:first-child,td:first-child{position:sticky;left:0;background:var(--paper)}
+thead th:first-child{background:var(--soft)}
+td.t{min-width:9rem}
+.figures{display:grid;gap:1.2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr))}
+figure{margin:0;max-width:760px}
+.figures figure{max-width:640px}
+svg{width:100%;height:auto;display:block}
+figcaption,.note{font-size:.85rem;opacity:.85}
+ul{padding-left:1.2rem}
+li{margin:.3rem 0}
+summary{cursor:pointer;padding:.3rem 0}
+pre{overflow-x:auto;background:var(--soft);padding:.7rem;font-size:.85rem}
+@media(max-width:46rem){
+.drawn{overflow-x:auto}
+.drawn::before,.wide:not(.cards)::before{content:"Swipe sideways.";font-size:.85rem;opacity:.85;position:sticky;left:0}
+.drawn svg{min-width:30rem}
+.cards table,.cards caption,.cards tbody,.cards tr,.cards td{display:block;text-align:left;white-space:normal}
+.cards thead{display:none}
+.cards tr{border:1px solid var(--faint);border-radius:.3rem;margin:.8rem 0;padding:.3rem}
+.cards td,.cards td:first-child{position:static;border:0;padding:.2rem .4rem;min-width:0}
+.cards td::before{content:attr(data-head)": ";font-weight:600}
+.cards td:empty{display:none}}
+""")
+
+
+def page(title: str, *, verdict: Sequence[str], parts: Iterable[Markup], subtitle: str = "") -> str:
+    """Return a page.
+
+    Parameters
+    ----------
+    title : str
+        Heading; plain text, as all other text here: it is escaped.
+    verdict : sequence of str
+        What a reader must know first, a sentence or two each.
+    parts : iterable of markupsafe.Markup
+        What follows, made by the other functions of this module.
+    subtitle : str
+        Added to the title in the browser's tab.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    said = Markup("").join(Markup("<p>{}</p>").format(sentence) for sentence in verdict)
+    whole = Markup(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        "<title>{tab}</title><style>{style}</style></head><body><main>"
+        '<h1>{title}</h1><div class="verdict">{said}</div>{parts}</main></body></html>\n'
+    )
+    tab = f"{title}: {subtitle}" if subtitle else title
+    return str(whole.format(tab=tab, style=STYLE, title=title, said=said, parts=Markup("").join(parts)))
+
+
+def heading(text: str) -> Markup:
+    """Return the heading of a section."""
+    return Markup("<h2>{}</h2>").format(text)
+
+
+def paragraph(text: str) -> Markup:
+    """Return a paragraph; markup within `text` must be Markup."""
+    return Markup("<p>{}</p>").format(text)
+
+
+def bullets(sentences: Iterable[str]) -> Markup:
+    """Return a list."""
+    return Markup("<ul>{}</ul>").format(Markup("").join(Markup("<li>{}</li>").format(s) for s in sentences))
+
+
+def folded(summary: str, text: str) -> Markup:
+    """Return preformatted text that opens when asked for."""
+    return Markup("<details><summary>{}</summary><pre>{}</pre></details>").format(summary, text)
+
+
+def table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    caption: str = "",
+    texts: Iterable[str] = (),
+    cards: bool = False,
+) -> Markup:
+    """Return a table; the first column names the row and stays in sight.
+
+    Parameters
+    ----------
+    heads : sequence of str
+        One a column.
+    rows : iterable of sequence of str
+        As long as `heads` each.
+    caption : str
+        Above the table.
+    texts : iterable of str
+        Heads of further columns that hold words: these break over lines.
+    cards : bool
+        On a narrow screen show each row as a card, where many columns hold words; otherwise the table scrolls.
+
+    Returns
+    -------
+    markupsafe.Markup
+        HTML.
+    """
+    kinds = [Markup(' class="t"') if h in set(texts) else Markup("") for h in heads]
+    head = Markup("").join(
+        Markup('<th scope="col"{}>{}</th>').format(k, h) for k, h in zip(kinds, heads, strict=True)
+    )  # fmt: skip
+    marks = [Markup(' data-head="{}"').format(h) if cards else Markup("") for h in heads]
+    body = Markup("").join(
+        Markup("<tr>{}</tr>").format(
+            Markup("").join(Markup("<td{}{}>{}</td>").format(*cell) for cell in zip(kinds, marks, row, strict=True))
+        )
+        for row in rows
+    )
+    above = Markup("<caption>{}</caption>").format(caption) if caption else Markup("")
+    return Markup('<div class="wide{}"><table>{}<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>').format(
+        " cards" if cards else "", above, head, body
+    )
+
+
+def drawing(figure: Figure) -> Markup:
+    """Return a figure with its caption; its SVG is markup made by this package, in which all text is escaped."""
+    svg = Markup(figure.svg)  # noqa: S704 - as the docstring says
+    return Markup('<figure><div class="drawn">{}</div><figcaption>{}</figcaption></figure>').format(svg, figure.caption)
+
+
+def drawings(figures: Iterable[Figure]) -> Markup:
+    """Return figures side by side where there is room."""
+    return Markup('<div class="figures">{}</div>').format(Markup("").join(drawing(f) for f in figures))
+
