@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from defusedxml.ElementTree import parse
+from markupsafe import escape
 
+from vesicula.biogenesis.tables import effects
 from vesicula.cli.main import app
 from vesicula.core.errors import AnalysisError
 
@@ -53,6 +55,21 @@ def test_files_are_written_and_hold_what_they_should(tmp_path: Path) -> None:
     for picture in (figure, traces):
         assert parse(picture).getroot().tag.endswith("svg")
     assert "hypoxia" in figure.read_text(encoding="utf-8")
+
+
+def test_the_page_says_the_verdict_and_names_its_sources(tmp_path: Path) -> None:
+    page = tmp_path / "a.html"
+    out = secrete("--with", "gw4869", "--draws", 10, "--cells", 3, "--html", page)
+    html = page.read_text(encoding="utf-8")
+    verdict = out.splitlines()[0]
+    assert verdict.startswith("A cell releases")
+    assert verdict in html
+    assert html.index(verdict) < html.index("<svg") < html.index("<table>")
+    assert html.count("<svg") == 2
+    assert "<script" not in html
+    for effect in effects():
+        assert (str(escape(effect.factor.source)) in html) or effect.modulator != "gw4869"
+    assert "memory" in html or "estimate" in html
 
 
 def test_json_to_the_screen_is_nothing_but_json_and_repeats() -> None:

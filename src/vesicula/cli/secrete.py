@@ -12,12 +12,9 @@ from vesicula.cli.files import write_svg, write_text
 from vesicula.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rich.table import Table
+    from collections.abc import Iterable, Sequence
 
     from vesicula.biogenesis.report import SecretionReport
-    from vesicula.core.estimate import Estimate
 
 _OUT = click.Path(dir_okay=False, path_type=Path)
 _LIST = "list"
@@ -33,6 +30,7 @@ _LIST = "list"
 @click.option("--json", "json_path", metavar="FILE", type=_OUT, help="Write all numbers as JSON ('-': to the screen).")
 @click.option("--sbml", metavar="FILE", type=_OUT, help="Write the model, in steady state and fresh medium, as SBML.")
 @click.option("--figure", metavar="FILE", type=_OUT, help="Write formation and release as a picture (SVG).")
+@click.option("--html", metavar="FILE", type=_OUT, help="Write a page with the verdict, figures, tables and sources.")
 @click.option("--traces", metavar="FILE", type=_OUT, help="Write the release of single cells as a picture (SVG).")
 def secrete(  # noqa: PLR0913 - click's options
     *,
@@ -46,6 +44,7 @@ def secrete(  # noqa: PLR0913 - click's options
     sbml: Path | None,
     figure: Path | None,
     traces: Path | None,
+    html: Path | None,
 ) -> None:
     """Predict what cells make and let go, with what is not known."""
     from vesicula.biogenesis.report import secrete as answer
@@ -65,6 +64,10 @@ def secrete(  # noqa: PLR0913 - click's options
         write_text(json_path, _json(found))
     if sbml is not None:
         write_text(sbml, _sbml(conditions))
+    if html is not None:
+        from vesicula.figures.secretion_page import secretion_page
+
+        write_text(html, secretion_page(found))
     _draw(found, figure, traces)
     if on_screen:
         click.echo(_json(found), nl=False)
@@ -82,79 +85,31 @@ def _sbml(conditions: tuple[str, ...]) -> str:
     return write_sbml(at_steady_state(secretion_network(conditions)))
 
 
-def _table(title: str, *headings: str) -> Table:
+def _print(found: SecretionReport) -> None:
+    from vesicula.figures import secretion_page as shown
+
+    click.echo(shown.verdict(found))
+    _table(shown.title(found), shown.QUANTITY_HEADS, shown.quantity_rows(found))
+    if found.cells is not None:
+        _table(shown.cell_title(found), shown.CELL_HEADS, shown.cell_rows(found))
+    _table("What exosome release depends on most", shown.INFLUENCE_HEADS, shown.influence_rows(found))
+    if found.sobol is not None:
+        _table("Sobol indices of the logarithm of exosome release", shown.SOBOL_HEADS, shown.sobol_rows(found))
+    click.echo(f"note: {shown.NOTE}")
+
+
+def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.box import SIMPLE
+    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, box=SIMPLE, title_justify="left")
     for k, heading in enumerate(headings):
         table.add_column(heading, justify="right" if k else "left", no_wrap=True)
-    return table
-
-
-def _print(found: SecretionReport) -> None:
-    from rich.console import Console
-
-    from vesicula.biogenesis.report import label_of
-
+    for row in rows:
+        table.add_row(*row)
     # Wide enough not to fold numbers; a terminal that is narrower wraps, a file is not bound to its width.
-    console = Console(width=200, markup=False, highlight=False, emoji=False)
-    click.echo(_verdict(found))
-    name = f"with {', '.join(found.modulators)}" if found.modulators else "untreated"
-    table = _table(f"Secretion, {name}, {found.hours:g} h", "quantity", "value", "95 %", "unit", "x untreated", "95 %")
-    for row in found.rows():
-        ratio = ("", "") if row.ratio is None else (f"{row.ratio.value:.3g}", _interval(row.ratio))
-        e = row.estimate
-        table.add_row(label_of(row.quantity), f"{e.value:.3g}", _interval(e), e.unit, *ratio)
-    console.print(table)
-    _print_cells(found, console.print)
-    _print_influence(found, console.print)
-    click.echo(
-        "note: intervals come from the priors of the parameters, most of which are estimates; no data of yours went "
-        "in. Compare conditions rather than trust a single number."
-    )
-
-
-def _verdict(found: SecretionReport) -> str:
-    """Say in a sentence what is released."""
-    row = next(r for r in found.rows() if r.quantity == "exosomes_released")
-    e = row.estimate
-    text = f"A cell releases {e.value:.3g} exosomes an hour ({_interval(e)})"
-    if row.ratio is None:
-        return f"{text}; an untreated one, over {found.hours:g} h."
-    return (
-        f"{text} with {', '.join(found.modulators)}: {row.ratio.value:.3g} times what an untreated one does "
-        f"({_interval(row.ratio)}; 95 % of draws from what is not known)."
-    )
-
-
-def _interval(e: Estimate) -> str:
-    return "" if e.low is None or e.high is None else f"{e.low:.3g} to {e.high:.3g}"
-
-
-def _print_cells(found: SecretionReport, show: Callable[[Table], None]) -> None:
-    from vesicula.biogenesis.report import label_of
-
-    if found.cells is None:
-        return
-    title = f"{len(found.cells.runs)} single cells at the best values (seed {found.seed}), per cell and hour"
-    table = _table(title, "quantity", "mean", "SD", "95 % of cells")
-    for name, (mean, sd, low, high) in found.between_cells().items():
-        table.add_row(label_of(name), f"{mean:.3g}", f"{sd:.3g}", f"{low:.3g} to {high:.3g}")
-    show(table)
-
-
-def _print_influence(found: SecretionReport, show: Callable[[Table], None]) -> None:
-    table = _table("What exosome release depends on most", "parameter", "rank correlation")
-    for name, value in found.influence():
-        table.add_row(name, f"{value:+.2f}")
-    show(table)
-    if found.sobol is not None:
-        table = _table("Sobol indices of the logarithm of exosome release", "parameter", "total", "first order")
-        first = dict(zip(found.sobol.parameters, found.sobol.first_order, strict=True))
-        for name, total in found.sobol.ranked()[:8]:
-            table.add_row(name, f"{total:.2f}", f"{first[name]:.2f}")
-        show(table)
+    Console(width=200, markup=False, highlight=False, emoji=False).print(table)
 
 
 def _print_modulators() -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from numba import njit
 
 from vesicula.core.measurement import FloatArray
-from vesicula.instruments.nta.video.model import BoolArray, Frame
+from vesicula.instruments.nta.video.model import BoolArray, Frame, IntArray
 
 Image: TypeAlias = npt.NDArray[np.float32]
 
@@ -249,13 +249,18 @@ def local_maxima(filtered: Image, noise: FloatArray, edge_y: Image, edge_x: Imag
             for x in range(width):
                 floor[x] = threshold * noise[j, x * columns // width] * edge_y[y] * edge_x[x]
         line = filtered[y]
-        for x in range(width):
-            flags[x] = line[x] > floor[x]
+        whole = 0 < y < height - 1
+        if whole:
+            _row_tops(filtered[y - 1], line, filtered[y + 1], floor, flags)
+        else:
+            flags[:width] = 1
+        flags[0] = flags[width - 1] = 1
         for k in range(eights.size):
             if eights[k] == 0:
                 continue
             for x in range(8 * k, min(8 * k + 8, width)):
-                if flags[x] == 0 or not _tops(filtered, y, x, line[x]):
+                inside = whole and 0 < x < width - 1
+                if flags[x] == 0 or not (inside or (line[x] > floor[x] and _tops(filtered, y, x, line[x]))):
                     continue
                 if count == found.shape[0]:
                     grown = np.empty((2 * count, 3), np.float64)
@@ -266,6 +271,19 @@ def local_maxima(filtered: Image, noise: FloatArray, edge_y: Image, edge_x: Imag
                 found[count, 2] = line[x] / (edge_y[y] * edge_x[x])
                 count += 1
     return found[:count].copy()
+
+
+@njit(cache=True, nogil=True)
+def _row_tops(above: Image, line: Image, below: Image, floor: Image, flags: npt.NDArray[np.uint8]) -> None:
+    """Flag the pixels inside a row that exceed `floor` and are tops as `_tops` asks, without branches."""
+    for x in range(1, line.size - 1):
+        v = line[x]
+        flags[x] = (
+            (v > floor[x])
+            & (v > line[x - 1]) & (v >= line[x + 1])
+            & (v > above[x - 1]) & (v > above[x]) & (v > above[x + 1])
+            & (v >= below[x - 1]) & (v >= below[x]) & (v >= below[x + 1])
+        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -825,3 +843,28 @@ def radial_centre(patch: FloatArray) -> tuple[float, float]:
             if det > 1e-12 * (sxx + syy) ** 2:
                 return (sxx * by - sxy * bx) / det, (syy * bx - sxy * by) / det
     return cy, cx
+
+
+@njit(cache=True, nogil=True)
+def chains(y: FloatArray, x: FloatArray, reach: float) -> IntArray:
+    """Return the group of each point: points joined by chains of gaps up to `reach`; named by its first point."""
+    group = np.arange(y.size)
+    by_row = np.argsort(y, kind="mergesort")
+    for n in range(y.size):
+        k = by_row[n]
+        for m in range(n + 1, y.size):
+            other = by_row[m]
+            gap = y[other] - y[k]
+            if gap > reach:
+                break
+            if gap * gap + (x[other] - x[k]) ** 2 <= reach * reach:
+                a, b = k, other
+                while group[a] != a:
+                    a = group[a]
+                while group[b] != b:
+                    b = group[b]
+                group[max(a, b)] = min(a, b)
+    # A group's first point has no lower one above it, so one sweep upwards names them all.
+    for k in range(y.size):
+        group[k] = group[group[k]]
+    return group

@@ -320,23 +320,9 @@ def _local(noise: FloatArray, spots: FloatArray, shape: tuple[int, ...]) -> Floa
 
 def _groups(y: FloatArray, x: FloatArray, reach: float) -> list[list[int]]:
     """Return indices of points joined by chains of gaps up to `reach`, groups of three and more only."""
-    from scipy.spatial import cKDTree
-
-    pairs = cKDTree(np.column_stack([y, x])).query_pairs(reach, output_type="ndarray")
-    parent = list(range(y.size))
-
-    def root(k: int) -> int:
-        while parent[k] != k:
-            parent[k] = parent[parent[k]]
-            k = parent[k]
-        return k
-
-    for a, b in sorted(map(tuple, pairs.tolist())):
-        parent[max(root(a), root(b))] = min(root(a), root(b))
-    groups: dict[int, list[int]] = {}
-    for k in range(y.size):
-        groups.setdefault(root(k), []).append(k)
-    return [group for group in groups.values() if len(group) >= 3]
+    group = kernels.chains(y, x, reach)
+    large = np.flatnonzero(np.bincount(group) >= 3)
+    return [np.flatnonzero(group == one).tolist() for one in large]
 
 
 def _ring_of(filtered: Image, spots: FloatArray, members: list[int], plan: _Plan) -> FloatArray | None:
