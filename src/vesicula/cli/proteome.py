@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -12,8 +13,9 @@ from vesicula.core.errors import AnalysisError
 
 if TYPE_CHECKING:
     from vesicula.cargo.enrichment import SampleInfo
-    from vesicula.cargo.protein import Kind
+    from vesicula.cargo.protein import Kind, ProteinTable
     from vesicula.cargo.protein.analyse import Proteome
+    from vesicula.cli.progress import Progress
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -33,6 +35,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--sheet", "workbook_sheet", metavar="NAME", help="Sheet of a workbook (its first).")
 @click.option("--normalise", type=click.Choice(["none", "median"]), default="none", show_default=True)
 @click.option("--list", "lists", multiple=True, type=_FILE, metavar="FILE", help="A list of vesicle proteins you hold.")
+@click.option("--html", "page", type=_FILE, metavar="PAGE", help="Write a page with figures; it needs no network.")
 @click.option("--tsv", type=_FILE, metavar="FILE", help="Write the comparison, one protein group per line.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def proteome(  # noqa: PLR0913, PLR0917 - click's options
@@ -44,24 +47,24 @@ def proteome(  # noqa: PLR0913, PLR0917 - click's options
     workbook_sheet: str | None,
     normalise: str,
     lists: tuple[Path, ...],
+    page: Path | None,
     tsv: Path | None,
     as_json: bool,  # noqa: FBT001 - click's option
 ) -> None:
     """Judge the proteins of vesicles: purity, what is missing, what differs, and which pathways that means."""
-    from vesicula.cargo.protein import join_tables, read_protein_table
     from vesicula.cargo.protein.analyse import analyse_proteome
     from vesicula.cargo.protein.lists import read_protein_list
     from vesicula.cargo.protein.report import json_report, text_report
     from vesicula.cargo.protein.sheet import read_sample_sheet
+    from vesicula.cli.progress import Progress
     from vesicula.mechanism.tables import load_tables
 
+    progress = Progress("tables")
     samples = read_sample_sheet(sheet) if sheet is not None else ()
-    wanted = [s.sample for s in samples] if samples and len(tables) == 1 else None
-    table = join_tables([
-        read_protein_table(path, kind=cast("Kind | None", kind), samples=wanted, log2=log2, sheet=workbook_sheet)
-        for path in tables
-    ])
+    table = _read(tables, samples, Choice(kind=cast("Kind | None", kind), log2=log2, sheet=workbook_sheet), progress)
     contrast = _contrast(compare, samples)
+    if tsv is not None and contrast is None:
+        raise AnalysisError("--tsv writes a comparison: name it with --samples FILE --compare TEST:REFERENCE")
     sets = [s for s in load_tables() if s.origin in {"reactome", "hallmark-7.0"}] if contrast is not None else []
     result = analyse_proteome(
         table,
@@ -70,14 +73,51 @@ def proteome(  # noqa: PLR0913, PLR0917 - click's options
         gene_sets={s.set_id: s.genes for s in sets},
         lists=[read_protein_list(path) for path in lists],
         normalise="median" if normalise == "median" else "none",
+        tell=lambda step: progress.tell(step, 0, None),
     )
-    if tsv is not None:
-        _write_tsv(tsv, result)
     names = {s.set_id: s.name for s in sets}
+    progress.tell("writing", 0, None)
+    progress.close()
+    _write(result, names, page=page, tsv=tsv)
     if as_json:
         click.echo(json.dumps(json_report(result, names), indent=1, allow_nan=False))
     else:
         click.echo(text_report(result, names), nl=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What to take from the tables.
+
+    Parameters
+    ----------
+    kind : str or None
+        Kind of values; None takes the best that a table holds.
+    log2 : bool or None
+        Scale of a plain matrix; None judges by its numbers.
+    sheet : str or None
+        Sheet of a workbook; None takes its first.
+    """
+
+    kind: Kind | None
+    log2: bool | None
+    sheet: str | None
+
+
+def _read(
+    tables: tuple[Path, ...], samples: tuple[SampleInfo, ...], choice: Choice, progress: Progress
+) -> ProteinTable:
+    """Read all tables and join them."""
+    from vesicula.cargo.protein import join_tables, read_protein_table
+
+    wanted = [s.sample for s in samples] if samples and len(tables) == 1 else None
+    read = []
+    for k, path in enumerate(tables):
+        progress.tell("reading", k, len(tables))
+        read.append(
+            read_protein_table(path, kind=choice.kind, samples=wanted, log2=choice.log2, sheet=choice.sheet)
+        )
+    return join_tables(read)
 
 
 def _contrast(compare: str | None, samples: tuple[SampleInfo, ...]) -> tuple[str, str] | None:
@@ -95,13 +135,17 @@ def _contrast(compare: str | None, samples: tuple[SampleInfo, ...]) -> tuple[str
     return test, reference
 
 
-def _write_tsv(path: Path, result: Proteome) -> None:
-    from vesicula.cargo.protein.report import TSV_COLUMNS, rows_of
-    from vesicula.core.errors import DossierError
+def _write(result: Proteome, names: dict[str, str], *, page: Path | None, tsv: Path | None) -> None:
+    """Write the files asked for, before anything is printed."""
+    from vesicula.cli.files import write_text
 
-    lines = ["\t".join(TSV_COLUMNS)]
-    lines += ["\t".join("" if cell is None else str(cell) for cell in row) for row in rows_of(result)]
-    try:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise DossierError(f"{path}: cannot be written ({error}). Choose another place.") from error
+    if tsv is not None:
+        from vesicula.cargo.protein.report import TSV_COLUMNS, rows_of
+
+        lines = ["\t".join(TSV_COLUMNS)]
+        lines += ["\t".join("" if cell is None else str(cell) for cell in row) for row in rows_of(result)]
+        write_text(tsv, "\n".join(lines) + "\n")
+    if page is not None:
+        from vesicula.figures.proteome_page import proteome_page
+
+        write_text(page, proteome_page(result, names))

@@ -4,35 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from vesicula.figures.figure import Figure
 
 STYLE = Markup("""
-:root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--faint:#d5d9de;--soft:#f3f5f7}
-@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--paper:#16191d;--faint:#3a4048;--soft:#20252b}}
+:root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--faint:#d5d9de;--soft:#f3f5f7;--good:#00664a;--bad:#a84300}
+@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--paper:#16191d;--faint:#3a4048;--soft:#20252b;--good:#4fc9a4;--bad:#ff9d5c}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:1240px;padding:1.2rem;background:var(--paper);color:var(--ink);
-font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif}
-h1{font-size:1.5rem;margin:.2rem 0 .6rem;overflow-wrap:anywhere}
+font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;overflow-wrap:anywhere}
+h1{font-size:1.5rem;margin:.2rem 0 .6rem}
 h2{font-size:1.15rem;margin:2rem 0 .5rem}
+h3{font-size:1rem;margin:.6rem 0 .3rem}
 .verdict{background:var(--soft);border-left:5px solid #0072B2;padding:.8rem 1rem;font-size:1.08rem;max-width:80ch}
 .verdict p{margin:.3rem 0}
+.verdict p:first-child:not(:last-child){font-weight:600}
+.good{color:var(--good)}
+.bad{color:var(--bad);font-weight:600}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.84rem}
 caption{text-align:left;padding:.3rem 0}
 th,td{padding:.35rem .45rem;text-align:right;border-bottom:1px solid var(--faint)}
 td{white-space:nowrap;vertical-align:top}
-th{background:var(--soft);font-weight:600;vertical-align:bottom}
+th{background:var(--soft);font-weight:600;vertical-align:bottom;overflow-wrap:normal}
 th:first-child,td:first-child,th.t,td.t{text-align:left;white-space:normal}
-th:first-child,td:first-child{position:sticky;left:0;background:var(--paper)}
+th:first-child,td:first-child{position:sticky;left:0;background:var(--paper);min-width:8rem}
 thead th:first-child{background:var(--soft)}
 td.t{min-width:9rem}
 .figures{display:grid;gap:1.2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr))}
+.beside{display:grid;gap:1.2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr));align-items:start}
+.beside>div{min-width:0}
 figure{margin:0;max-width:760px}
 .figures figure{max-width:640px}
 svg{width:100%;height:auto;display:block}
-figcaption,.note{font-size:.85rem;opacity:.85}
+figcaption,.note{font-size:.85rem;opacity:.85;max-width:80ch}
 ul{padding-left:1.2rem}
 li{margin:.3rem 0}
 summary{cursor:pointer;padding:.3rem 0}
@@ -69,7 +75,7 @@ def page(title: str, *, verdict: Sequence[str], parts: Iterable[Markup], subtitl
     str
         HTML.
     """
-    said = Markup("").join(Markup("<p>{}</p>").format(sentence) for sentence in verdict)
+    said = Markup("").join(paragraph(sentence) for sentence in verdict)
     whole = Markup(
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -85,14 +91,40 @@ def heading(text: str) -> Markup:
     return Markup("<h2>{}</h2>").format(text)
 
 
+def subheading(text: str) -> Markup:
+    """Return the heading of a part of a section."""
+    return Markup("<h3>{}</h3>").format(text)
+
+
 def paragraph(text: str) -> Markup:
-    """Return a paragraph; markup within `text` must be Markup."""
-    return Markup("<p>{}</p>").format(text)
+    """Return a paragraph; what is Markup in `text` stays so."""
+    return Markup("<p>{}</p>").format(_glued(text))
+
+
+def note(text: str) -> Markup:
+    """Return a paragraph in small letters."""
+    return Markup('<p class="note">{}</p>').format(_glued(text))
+
+
+def judged(text: str, *, good: bool) -> Markup:
+    """Return a word in the colour of what is met, or in that of what is not."""
+    return Markup('<span class="{}">{}</span>').format("good" if good else "bad", text)
+
+
+def beside(blocks: Iterable[Iterable[Markup]]) -> Markup:
+    """Return blocks side by side where there is room, each of several parts."""
+    joined = (Markup("<div>{}</div>").format(Markup("").join(parts)) for parts in blocks)
+    return Markup('<div class="beside">{}</div>').format(Markup("").join(joined))
+
+
+def _glued(text: str) -> Markup:
+    """Escape, and keep each number on the line of its per cent sign."""
+    return escape(text).replace(" %", Markup("&nbsp;%"))
 
 
 def bullets(sentences: Iterable[str]) -> Markup:
     """Return a list."""
-    return Markup("<ul>{}</ul>").format(Markup("").join(Markup("<li>{}</li>").format(s) for s in sentences))
+    return Markup("<ul>{}</ul>").format(Markup("").join(Markup("<li>{}</li>").format(_glued(s)) for s in sentences))
 
 
 def folded(summary: str, text: str) -> Markup:
@@ -148,7 +180,8 @@ def table(
 def drawing(figure: Figure) -> Markup:
     """Return a figure with its caption; its SVG is markup made by this package, in which all text is escaped."""
     svg = Markup(figure.svg)  # noqa: S704 - as the docstring says
-    return Markup('<figure><div class="drawn">{}</div><figcaption>{}</figcaption></figure>').format(svg, figure.caption)
+    whole = Markup('<figure><div class="drawn">{}</div><figcaption>{}</figcaption></figure>')
+    return whole.format(svg, _glued(figure.caption))
 
 
 def drawings(figures: Iterable[Figure]) -> Markup:

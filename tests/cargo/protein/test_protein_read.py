@@ -114,9 +114,25 @@ def test_diann_report_as_text_and_parquet_cut_at_one_per_cent(write, tmp_path) -
         assert table.notes[0].message.startswith("1 of ")
 
 
+def test_diann_report_with_decoys(write, tmp_path) -> None:
+    rows = [[*REPORT[0], "Decoy"], *([*r, 0] for r in REPORT[1:]), ["r1", "Q99816", "TS101_HUMAN", "", 9, 0.0, "X", 1]]
+    pl.DataFrame(rows[1:], schema=rows[0], orient="row", strict=False).write_parquet(tmp_path / "report.parquet")
+    for path in (write(rows), tmp_path / "report.parquet"):
+        _, removed = remove_unwanted(read_protein_table(path))
+        assert (removed.decoys, removed.kept) == (1, 2)
+
+
 def test_diann_report_with_two_quantities_of_one_group_is_refused(write) -> None:
     with pytest.raises(UnreadableFile, match=r"line 6.*one quantity of P21926 in r2, 30, found 31"):
         read_protein_table(write([*REPORT, ["r2", "P21926", "CD9_HUMAN", "CD9", 31, 0.01, "EEK2"]]))
+
+
+def test_parquet_of_too_many_rows_is_refused_before_it_is_read(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("vesicula.cargo.protein.parquet.MAX_ROWS", 3)
+    path = tmp_path / "report.parquet"
+    pl.DataFrame(REPORT[1:], schema=REPORT[0], orient="row").write_parquet(path)
+    with pytest.raises(UnreadableFile, match=r"at most 3 rows.*found 4 rows.*pg_matrix"):
+        read_protein_table(path)
 
 
 def test_truncated_parquet(tmp_path) -> None:
@@ -179,15 +195,17 @@ def test_mztab(write) -> None:
         ["MTD", "mzTab-version", "1.0.0"],
         ["MTD", "assay[1]-ms_run_ref", "ms_run[1]"],
         ["MTD", "ms_run[1]-location", "file:///data/one.mzML"],
-        ["PRH", "accession", "species", "ambiguity_members", "protein_abundance_assay[1]", "protein_abundance_assay[2]"],
+        ["PRH", "accession", "species", "ambiguity_members", *(f"protein_abundance_assay[{i}]" for i in (1, 2))],
         ["PRT", "P60033", "Homo sapiens", "null", "5.5", "null"],
     ]
     table = read_protein_table(write(rows))
     assert (table.software, table.samples) == ("mzTab", ("one", "assay[2]"))
     assert table.groups[0].species == ("HUMAN",)
     np.testing.assert_array_equal(table.values, [[5.5, np.nan]])
-    with pytest.raises(UnreadableFile, match="protein section"):
-        read_protein_table(write(rows[:3]))
+    renamed = [[c.replace("accession", "acc") for c in row] for row in rows]
+    for broken in (rows[:3], renamed):
+        with pytest.raises(UnreadableFile, match="protein section"):
+            read_protein_table(write(broken))
 
 
 def test_plain_matrix_leaves_statistics_out_and_judges_the_scale(write) -> None:
@@ -196,7 +214,7 @@ def test_plain_matrix_leaves_statistics_out_and_judges_the_scale(write) -> None:
     assert table.log2
     assert table.samples == ("s1", "s2")
     assert [g.id for g in table.groups] == ["CD9", "CD63", "CD9 (2)"]
-    assert {n.code for n in table.notes} == {"scale-judged", "duplicate-names", "columns-left-out"}
+    assert {n.code for n in table.notes} == {"scale-judged", "duplicate-names", "columns-left-out", "columns-taken"}
     assert not read_protein_table(write(rows), log2=False).log2
     assert read_protein_table(write(rows), samples=["s2"]).samples == ("s2",)
     with pytest.raises(UnreadableFile, match="a column for the sample 's9'"):
@@ -256,6 +274,11 @@ def test_damaged_workbook_and_missing_file(tmp_path) -> None:
         read_protein_table(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.txt", "x")
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"x.txt", b"\xff.txt"))  # a name in the directory that is no text
+    with pytest.raises(UnreadableFile, match="an XLSX workbook"):
+        read_protein_table(path)
+    path.write_bytes(whole)
     with pytest.raises(UnreadableFile, match="an XLSX workbook"):
         read_protein_table(path)
     with pytest.raises(UnreadableFile, match="Check the path"):
@@ -272,6 +295,109 @@ def test_join_refuses_a_sample_twice_and_mixed_kinds(write) -> None:
     counts = read_protein_table(write([["Gene", "s3"], ["CD81", 5]], name="c.tsv"), kind="psm-count")
     with pytest.raises(AnalysisError, match="one software and kind"):
         join_tables([one, counts])
+
+
+def test_maxquant_top3_where_there_is_nothing_better_and_counts_keep_their_zeros(write) -> None:
+    header = ["Majority protein IDs", "Fasta headers", "Top3 A", "Top3 B", "MS/MS count A", "MS/MS count B"]
+    path = write([header, ["P60033", "", 5, 0, 3, 0]])
+    assert read_protein_table(path).kind == "top3"
+    counts = read_protein_table(path, kind="psm-count")
+    assert counts.values.tolist() == [[3, 0]]
+
+
+def test_fragpipe_contaminant_whose_prefix_stands_in_the_entry_alone(write) -> None:
+    rows = [
+        ["Protein", "Protein ID", "Entry Name", "Gene", "S1 Intensity"],
+        ["sp|P60033|CD81_HUMAN", "P60033", "CD81_HUMAN", "CD81", 5],
+        ["contam_sp|P04264|K2C1_HUMAN", "P04264", "K2C1_HUMAN", "KRT1", 5],
+        ["rev_sp|Q9Y6K9|NEMO_HUMAN", "Q9Y6K9", "NEMO_HUMAN", "IKBKG", 5],
+    ]
+    _, removed = remove_unwanted(read_protein_table(write(rows)))
+    assert (removed.contaminants, removed.decoys, removed.kept) == (1, 1, 1)
+
+
+def test_spectronaut_ibaq_before_quantity_and_the_long_report(write) -> None:
+    wide = [["PG.ProteinGroups", "PG.Genes", "[1] a.PG.IBAQ", "[1] a.PG.Quantity"], ["P60033", "CD81", 2, 4]]
+    assert read_protein_table(write(wide)).kind == "ibaq"
+    assert read_protein_table(write(wide), kind="intensity").values.tolist() == [[4]]
+    long = [
+        ["R.FileName", "PG.ProteinGroups", "PG.Genes", "PG.Quantity", "PG.Qvalue"],
+        ["a.raw", "P60033", "CD81", "1000,5", "0,001"],
+        ["b.raw", "P60033", "CD81", "2000,5", "0,2"],
+    ]
+    table = read_protein_table(write(long))
+    assert (table.software, table.samples) == ("Spectronaut", ("a", "b"))
+    assert table.values[0, 0] == 1000.5  # decimal commas
+    assert np.isnan(table.values[0, 1])  # q value of 0.2
+
+
+def test_proteome_discoverer_with_others_than_masters_is_said(write) -> None:
+    header = ["Protein FDR Confidence: Combined", "Master", "Accession", "Abundance: F1: Sample"]
+    rows = [["High", "IsMasterProtein", "P60033", 5], ["High", "None", "P21926", 5]]
+    (note,) = [n for n in read_protein_table(write([header, *rows])).notes if n.code == "not-master"]
+    assert note.message.startswith("column Master: 1 IsMasterProtein, 1 None;")
+    assert not any(n.code == "not-master" for n in read_protein_table(write([header, rows[0]])).notes)
+
+
+def test_symbols_that_look_like_accessions_are_symbols(write) -> None:
+    rows = [["Gene", "s1"], ["H2BC15", 500], ["CD9", 600], ["CON__KRT1", 7]]
+    groups = read_protein_table(write(rows)).groups
+    assert [g.accessions for g in groups] == [(), (), ()]
+    assert [g.contaminant for g in groups] == [False, False, True]
+    both = read_protein_table(write([["Accession", "Gene", "s1"], ["P21926", "CD9", 600]])).groups
+    assert (both[0].accessions, both[0].genes) == (("P21926",), ("CD9",))
+
+
+def test_zeros_among_logarithms_are_gaps_but_zero_ratios_are_not(write) -> None:
+    logged = read_protein_table(write([["Gene", "s1", "s2"], ["CD9", 25.5, 0], ["CD63", 22.25, 21.5]]))
+    assert np.isnan(logged.values[0, 1])
+    (note,) = [n for n in logged.notes if n.code == "zeros-in-logarithms"]
+    assert note.message.startswith("1 zeros among log2 values taken as missing")
+    ratios = read_protein_table(write([["Gene", "Log2 ratio 1"], ["CD9", -1.5], ["CD63", 0], ["CD81", 0.5]]))
+    assert ratios.kind == "log-ratio"
+    assert ratios.values[1, 0] == 0
+
+
+def test_a_table_of_peptides_is_no_table_of_proteins(write) -> None:
+    rows = [["Accession", "Peptide Sequence", "s1"], *(["P60033", f"PEP{i}", 5 + i] for i in range(4))]
+    with pytest.raises(UnreadableFile, match="found one row per peptide: 4 rows for 1 proteins"):
+        read_protein_table(write(rows))
+
+
+def test_a_column_of_means_is_no_sample(write) -> None:
+    rows = [["Gene", "ctrl_1", "ctrl_2", "ctrl", "ras_1"], ["CD9", 500, 700, 600, 9]]
+    table = read_protein_table(write(rows))
+    assert table.samples == ("ctrl_1", "ctrl_2", "ras_1")
+    assert "columns of numbers not taken for samples: ctrl." in [n.message for n in table.notes]
+
+
+def test_workbook(workbook) -> None:
+    table = read_protein_table(workbook([["Gene", "s1", "s2"], ["CD9", 500, 7.5], ["CD63", 0, 9]]))
+    np.testing.assert_array_equal(table.values, [[500, 7.5], [np.nan, 9]])
+    with pytest.raises(UnreadableFile, match="expected a sheet 'other', found Sheet1"):
+        read_protein_table(workbook([["Gene", "s1"], ["CD9", 500]]), sheet="other")
+
+
+def test_a_sheet_with_a_cell_at_the_end_of_the_world_is_refused(workbook) -> None:
+    path = workbook([["Gene", "s1"], ["CD9", 500]], stray="XFD1048576")
+    with pytest.raises(UnreadableFile, match="at most 20000000 cells, found 17179869184"):
+        read_protein_table(path)
+
+
+def test_a_workbook_that_unpacks_without_end_is_refused_whatever_it_says(workbook, monkeypatch) -> None:
+    monkeypatch.setattr("vesicula.cargo.protein.cells.MAX_BYTES", 200_000)
+    honest = workbook([["Gene", "s1"], ["CD9", 500]], padding=300_000)
+    assert honest.stat().st_size < 20_000
+    with pytest.raises(UnreadableFile, match="at most 200000 bytes"):
+        read_protein_table(honest)
+    lying = bytearray(honest.read_bytes())
+    with zipfile.ZipFile(honest) as archive:
+        size = archive.getinfo("xl/worksheets/sheet1.xml").file_size
+    told = lying.replace(size.to_bytes(4, "little"), (1000).to_bytes(4, "little"))
+    assert told != lying
+    honest.write_bytes(told)
+    with pytest.raises(UnreadableFile, match="at most 200000 bytes"):
+        read_protein_table(honest)
 
 
 def test_real_tables(shared) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -29,7 +29,7 @@ from vesicula.cargo.protein.lists import (
     msc_signature,
 )
 from vesicula.cargo.protein.misev import SamplePurity, purity
-from vesicula.cargo.protein.names import hgnc_of_group
+from vesicula.cargo.protein.names import genome, hgnc_of_group
 from vesicula.cargo.protein.table import ProteinTable, Removed, remove_unwanted
 from vesicula.core.errors import AnalysisError
 from vesicula.core.measurement import FloatArray
@@ -46,6 +46,8 @@ class Comparison:
     ----------
     design : Design
         The model.
+    values : numpy.ndarray
+        Shape (groups, units). Log2 values that were compared, NaN where missing.
     missing : Missingness
         Why values are missing.
     moderated : Moderated
@@ -55,16 +57,34 @@ class Comparison:
     mapped : int
         Groups with a gene that the gene sets could hold: the background of the pathways.
     up, down : tuple of SetResult
-        Gene sets over-represented among groups with more, and with less, in the test condition.
+        Gene sets tested among groups with more, and with less, in the test condition, against what was measured.
+    genome_size : int
+        Genes of the whole genome, and all that was measured.
+    genome_up, genome_down : tuple of SetResult
+        The same sets against the whole genome: not a result, but what the wrong background would have said.
     """
 
     design: Design
+    values: FloatArray
     missing: Missingness
     moderated: Moderated
     absence: Absence
     mapped: int
     up: tuple[SetResult, ...]
     down: tuple[SetResult, ...]
+    genome_size: int
+    genome_up: tuple[SetResult, ...]
+    genome_down: tuple[SetResult, ...]
+
+    def called(self, sign: int) -> tuple[SetResult, ...]:
+        """Return the gene sets called over-represented among the higher (1) or lower (-1), by what was measured."""
+        return tuple(s for s in (self.up if sign > 0 else self.down) if s.adjusted_p < FALSE_DISCOVERY_RATE)
+
+    def only_by_genome(self, sign: int) -> tuple[SetResult, ...]:
+        """Return the gene sets that only the whole genome as background would have called."""
+        ours = {s.set_id for s in self.called(sign)}
+        theirs = self.genome_up if sign > 0 else self.genome_down
+        return tuple(s for s in theirs if s.adjusted_p < FALSE_DISCOVERY_RATE and s.set_id not in ours)
 
     def changed(self, sign: int) -> list[int]:
         """Return rows with more (1) or less (-1) in the test condition, those absent from the other included."""
@@ -140,6 +160,7 @@ def analyse_proteome(
     gene_sets: Mapping[str, Collection[str]] | None = None,
     lists: Sequence[ProteinList] = (),
     normalise: Literal["none", "median"] = "none",
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Proteome:
     """Analyse a protein table.
 
@@ -158,6 +179,8 @@ def analyse_proteome(
     normalise : str
         ``"median"`` moves each sample's log2 values to one median: for raw intensities of like composition. LFQ
         values and matrices of software are normalised already.
+    tell : callable
+        Called with the name of each step as it begins.
 
     Raises
     ------
@@ -171,7 +194,11 @@ def analyse_proteome(
     comparison = None
     if contrast is not None:
         design = build_design(samples, test=contrast[0], reference=contrast[1])
-        comparison = _compare(clean, design, gene_sets or {}, normalise)
+        tell("comparing conditions")
+        bare = _compare(clean, design, normalise)
+        tell("testing gene sets")
+        comparison = _with_gene_sets(bare, [hgnc_of_group(g) for g in clean.groups], gene_sets or {})
+    tell("judging purity")
     judged = purity(used)
     return Proteome(
         table=clean,
@@ -208,9 +235,8 @@ def _by_condition(judged: Sequence[SamplePurity], samples: Sequence[SampleInfo])
     return tuple(sorted(rows, key=lambda r: (-r.apob_share, r.condition)))
 
 
-def _compare(
-    table: ProteinTable, design: Design, gene_sets: Mapping[str, Collection[str]], normalise: str
-) -> Comparison:
+def _compare(table: ProteinTable, design: Design, normalise: str) -> Comparison:
+    """Compare two conditions; gene sets are left for later."""
     if table.kind == "psm-count":
         raise AnalysisError(
             "spectral counts are not compared by a model for intensities: give a table with LFQ, iBAQ or intensities, "
@@ -223,29 +249,39 @@ def _compare(
     values: FloatArray = design.average(logged, table.samples)
     missing = judge_missing(values, design)
     absence = absent_from_one(values, design, missing)
-    comparison = Comparison(
+    return Comparison(
         design=design,
+        values=values,
         missing=missing,
         moderated=moderated_test(values, design),
         absence=absence,
         mapped=0,
         up=(),
         down=(),
+        genome_size=0,
+        genome_up=(),
+        genome_down=(),
     )
-    numbers = [hgnc_of_group(g) for g in table.groups]
-    judged = np.isfinite(comparison.moderated.p_value)
-    judged[absence.rows] = True
+
+
+def _with_gene_sets(
+    bare: Comparison, numbers: Sequence[str | None], gene_sets: Mapping[str, Collection[str]]
+) -> Comparison:
+    """Test the gene sets, against what was judged and, to show what that avoids, against the whole genome."""
+    judged = np.isfinite(bare.moderated.p_value)
+    judged[bare.absence.rows] = True
     background = {n for n, j in zip(numbers, judged, strict=True) if n is not None and j}
-    results = []
+    whole = genome() | background
+    found: list[tuple[SetResult, ...]] = []
     for sign in (1, -1):
-        hits = {n for n in (numbers[i] for i in comparison.changed(sign)) if n is not None}
-        results.append(over_represented(hits, background, gene_sets) if hits and gene_sets else ())
-    return Comparison(
-        design=design,
-        missing=missing,
-        moderated=comparison.moderated,
-        absence=absence,
+        hits = {n for n in (numbers[i] for i in bare.changed(sign)) if n is not None}
+        found += [over_represented(hits, b, gene_sets) if hits and gene_sets else () for b in (background, whole)]
+    return replace(
+        bare,
         mapped=len(background),
-        up=results[0],
-        down=results[1],
+        up=found[0],
+        down=found[2],
+        genome_size=len(whole),
+        genome_up=found[1],
+        genome_down=found[3],
     )

@@ -8,8 +8,10 @@ import gzip
 import hashlib
 import io
 import re
+import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
@@ -20,6 +22,10 @@ from vesicula.core.measurement import SourceFile
 MAX_BYTES = 256 * 1024 * 1024
 """Largest table accepted, unpacked: memory must stay bounded, and protein tables are tens of MB."""
 
+MAX_CELLS = 20_000_000
+"""Largest grid of a sheet: 100,000 rows of 200 columns. Excel allows 17 thousand million, in a file of any size."""
+
+_CELL = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -204,26 +210,63 @@ def check_widths(path: Path, header: list[str], rows: list[tuple[int, list[str]]
         )
 
 
+def _check_archive(path: Path, data: bytes) -> None:
+    """Refuse a workbook that unpacks to more than it says or than is accepted, or whose cells span a huge grid.
+
+    A directory of a ZIP file may lie about sizes, so each entry is unpacked here under a limit. And a sheet with two
+    cells in opposite corners is a few bytes of file but 17 thousand million cells of grid, once it is laid out.
+    """
+    total = 0
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for entry in archive.infolist():
+            plain = _inflated(data, entry, MAX_BYTES - total)
+            if plain is None:
+                raise _too_large(path, MAX_BYTES + 1)
+            total += len(plain)
+            if entry.filename.startswith("xl/worksheets/") and (area := _area(plain)) > MAX_CELLS:
+                raise UnreadableFile(
+                    path,
+                    where=entry.filename,
+                    expected=f"at most {MAX_CELLS} cells",
+                    found=f"{area}",
+                    remedy="Delete stray cells far from the table, or export it as TSV.",
+                )
+
+
+def _inflated(data: bytes, entry: zipfile.ZipInfo, limit: int) -> bytes | None:
+    """Return an entry's bytes as they unpack, whatever its directory says; None when more than `limit`."""
+    start = entry.header_offset
+    names = sum(int.from_bytes(data[start + k : start + k + 2], "little") for k in (26, 28))
+    raw = data[start + 30 + names : start + 30 + names + entry.compress_size]
+    if entry.compress_type == zipfile.ZIP_STORED:
+        return raw if len(raw) <= limit else None
+    if entry.compress_type != zipfile.ZIP_DEFLATED or entry.flag_bits & 1:
+        raise zipfile.BadZipFile(f"{entry.filename}: packed or encrypted in a way that no spreadsheet uses")
+    try:
+        plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw, limit + 1)
+    except zlib.error as error:
+        raise zipfile.BadZipFile(f"{entry.filename}: {error}") from None
+    return plain if len(plain) <= limit else None
+
+
+def _area(sheet: bytes) -> int:
+    """Return rows times columns of the smallest grid from A1 that holds all cells of a sheet."""
+    rows = columns = 0
+    for letters, digits in _CELL.findall(sheet):
+        rows = max(rows, int(digits))
+        columns = max(columns, sum((c - 64) * 26**k for k, c in enumerate(reversed(letters))))
+    return rows * columns
+
+
 def _sheet(path: Path, data: bytes, sheet: str | None) -> tuple[list[tuple[int, list[str]]], int]:
-    from python_calamine import CalamineError, CalamineWorkbook  # only where there is a workbook
+    from python_calamine import CalamineError  # only where there is a workbook
 
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > MAX_BYTES:
-            raise _too_large(path, size)
-        workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
-        names = workbook.sheet_names
-        if sheet is not None and sheet not in names:
-            raise UnreadableFile(
-                path,
-                where="whole file",
-                expected=f"a sheet {sheet!r}",
-                found=", ".join(names),
-                remedy="Name one of the sheets that are there.",
-            )
-        grid = workbook.get_sheet_by_name(names[0] if sheet is None else sheet).to_python()
-    except (CalamineError, zipfile.BadZipFile, OSError, IndexError) as error:
+        grid = _grid(path, data, sheet)
+    except UnreadableFile:
+        raise
+    # A damaged directory of a ZIP file shows in many ways, names that are no text among them.
+    except (CalamineError, zipfile.BadZipFile, struct.error, OSError, LookupError, ValueError, RuntimeError) as error:
         raise UnreadableFile(
             path,
             where="whole file",
@@ -233,6 +276,24 @@ def _sheet(path: Path, data: bytes, sheet: str | None) -> tuple[list[tuple[int, 
         ) from error
     dates = sum(isinstance(cell, date | time) for row in grid for cell in row)
     return [(n, [_cell(cell) for cell in row]) for n, row in enumerate(grid, start=1)], dates
+
+
+def _grid(path: Path, data: bytes, sheet: str | None) -> Sequence[Sequence[object]]:
+    """Return the cells of a sheet, once the archive is known to be harmless."""
+    from python_calamine import CalamineWorkbook
+
+    _check_archive(path, data)
+    workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
+    names = workbook.sheet_names
+    if sheet is not None and sheet not in names:
+        raise UnreadableFile(
+            path,
+            where="whole file",
+            expected=f"a sheet {sheet!r}",
+            found=", ".join(names),
+            remedy="Name one of the sheets that are there.",
+        )
+    return workbook.get_sheet_by_name(names[0] if sheet is None else sheet).to_python()
 
 
 def _cell(value: object) -> str:

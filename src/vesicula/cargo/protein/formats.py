@@ -37,6 +37,10 @@ class WideFormat:
         Columns of accessions, of gene symbols, and of anything that may name the species; first that exists.
     quantities : tuple of (Kind, pattern)
         Columns with values, best kind first; group 1 is the name of the sample.
+    examples : tuple of str
+        How such columns look, for the message when none is there.
+    names : str
+        Column with the entry as the sequence database has it, prefix included, where `ids` has lost the prefix.
     contaminant, decoy, by_site : str
         Columns that mark such groups; empty where there is none.
     """
@@ -48,6 +52,8 @@ class WideFormat:
     genes: tuple[str, ...]
     about: tuple[str, ...]
     quantities: tuple[tuple[Kind, re.Pattern[str]], ...]
+    examples: tuple[str, ...] = ()
+    names: str = ""
     contaminant: str = ""
     decoy: str = ""
     by_site: str = ""
@@ -67,6 +73,7 @@ MAXQUANT = WideFormat(
         ("intensity", _pattern(r"Intensity (.+)")),
         ("psm-count", _pattern(r"MS/MS count (.+)")),
     ),
+    examples=("'LFQ intensity SAMPLE'", "'iBAQ SAMPLE'"),
     contaminant="Potential contaminant",
     decoy="Reverse",
     by_site="Only identified by site",
@@ -84,6 +91,8 @@ FRAGPIPE = WideFormat(
         ("intensity", _pattern(r"(?!Combined)(.+?)(?<!MaxLFQ)(?<!Unique)(?<!Total)(?<!Razor) Intensity")),
         ("psm-count", _pattern(r"(?!Combined)(.+?)(?<!Unique)(?<!Total)(?<!Razor) Spectral Count")),
     ),
+    examples=("'SAMPLE MaxLFQ Intensity'", "'SAMPLE Intensity'"),
+    names="Protein",
 )
 
 SPECTRONAUT = WideFormat(
@@ -97,6 +106,7 @@ SPECTRONAUT = WideFormat(
         ("ibaq", re.compile(r"^(?:\[\d+\] ?)?(.+)\.PG\.IBAQ$")),
         ("intensity", re.compile(r"^(?:\[\d+\] ?)?(.+)\.PG\.Quantity$")),
     ),
+    examples=("'[1] SAMPLE.PG.Quantity'",),
 )
 
 DISCOVERER = WideFormat(
@@ -111,6 +121,7 @@ DISCOVERER = WideFormat(
         ("intensity", re.compile(r"^Abundances?: (.+)$")),
         ("psm-count", re.compile(r"^# PSMs \(by Search Engine\): (.+)$")),
     ),
+    examples=("'Abundances (Normalized): SAMPLE'", "'Abundance: SAMPLE'"),
     contaminant="Contaminant",
 )
 
@@ -125,6 +136,7 @@ PEAKS = WideFormat(
         ("intensity", re.compile(r"^(?:Area|Intensity) (.+)$")),
         ("psm-count", re.compile(r"^#Spec (.+)$")),
     ),
+    examples=("'Area SAMPLE'", "'#Spec SAMPLE'"),
 )
 
 DIANN = WideFormat(
@@ -138,6 +150,7 @@ DIANN = WideFormat(
     quantities=(
         ("lfq", re.compile(r"^(?!Protein\.|Genes$|First\.Protein|N\.Sequences$|N\.Proteotypic\.Sequences$)(.+)$")),
     ),
+    examples=("'SAMPLE.raw'",),
 )
 
 WIDE = (MAXQUANT, FRAGPIPE, SPECTRONAUT, DISCOVERER, PEAKS, DIANN)

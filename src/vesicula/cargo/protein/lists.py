@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vesicula.cargo.protein.cells import load_cells
 from vesicula.cargo.protein.formats import canonical, find_column
-from vesicula.cargo.protein.names import accessions_in
+from vesicula.cargo.protein.names import accessions_in, genes_of_accessions
 from vesicula.cargo.protein.table import ProteinTable
 from vesicula.core.errors import AnalysisError, UnreadableFile
 
@@ -121,18 +121,22 @@ class ListOverlap:
 def compare_with_list(table: ProteinTable, proteins: ProteinList, *, top: int = 100) -> ListOverlap:
     """Count which groups a list reports, and which of its most reported proteins are there.
 
+    A list of accessions is compared with a table of symbols by HGNC's pairs of the two, which are human.
+
     Raises
     ------
     AnalysisError
         When table and list share no kind of name.
     """
     named = [{g.upper() for g in group.genes} for group in table.groups]
-    if not (proteins.genes and any(named)) and not (proteins.accessions and any(g.accessions for g in table.groups)):
+    pairs = genes_of_accessions()
+    symbols = proteins.genes.keys() | {s.upper() for a in proteins.accessions for s in pairs.get(a, ())}
+    if not (symbols and any(named)) and not (proteins.accessions and any(g.accessions for g in table.groups)):
         raise AnalysisError(
             f"{proteins.name} and the table share no kind of name: one has symbols, the other accessions"
         )
     hits = [
-        bool(n & proteins.genes.keys()) or bool(set(g.accessions) & proteins.accessions)
+        bool(n & symbols) or bool(set(g.accessions) & proteins.accessions)
         for n, g in zip(named, table.groups, strict=True)
     ]
     have = set().union(*named) if named else set()

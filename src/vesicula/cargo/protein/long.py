@@ -35,6 +35,8 @@ class LongFormat:
         Columns of the group's quantity, best first.
     q_values : tuple of str
         Columns of the group's q value.
+    decoy : str
+        Column that marks a decoy's row [both names from memory, unchecked].
     """
 
     software: str
@@ -44,6 +46,7 @@ class LongFormat:
     about: str
     quantities: tuple[tuple[Kind, str], ...]
     q_values: tuple[str, ...]
+    decoy: str
 
 
 LONG = (
@@ -55,6 +58,7 @@ LONG = (
         about="Protein.Names",
         quantities=(("lfq", "PG.MaxLFQ"), ("intensity", "PG.Quantity")),
         q_values=("PG.Q.Value", "Lib.PG.Q.Value", "Global.PG.Q.Value"),
+        decoy="Decoy",
     ),
     LongFormat(
         software="Spectronaut",
@@ -64,6 +68,7 @@ LONG = (
         about="PG.ProteinNames",
         quantities=(("intensity", "PG.Quantity"), ("ibaq", "PG.IBAQ")),
         q_values=("PG.Qvalue",),
+        decoy="EG.IsDecoy",
     ),
 )
 
@@ -74,8 +79,8 @@ def recognise_long(header: Sequence[str]) -> LongFormat | None:
 
 
 def is_peaks_psm(header: Sequence[str]) -> bool:
-    """Return whether this is PEAKS' table of spectra ("DB search psm.csv")."""
-    return {"Peptide", "-10lgP", "Accession", "Source File"} <= set(header)
+    """Return whether this is PEAKS' table of spectra ("DB search psm.csv"), or what is left of one."""
+    return {"Peptide", "Accession", "Source File"} <= set(header)
 
 
 def is_mztab(cells: Cells) -> bool:
@@ -164,9 +169,8 @@ def read_peaks_psm(cells: Cells) -> ProteinTable:
         message = f"{nameless} of {len(rows)} spectra name no protein and are left out."
         notes.append(ReadWarning(code="spectra-without-protein", message=message))
     if not groups:
-        raise UnreadableFile(
-            cells.path, where="column 'Accession'", expected="accessions", found="none", remedy="Export the table again."
-        )
+        where, remedy = "column 'Accession'", "Export the table again."
+        raise UnreadableFile(cells.path, where=where, expected="accessions", found="none", remedy=remedy)
     return _made(cells, "PEAKS", "psm-count", list(samples), groups, values, notes)
 
 
@@ -180,7 +184,7 @@ def read_mztab(cells: Cells) -> ProteinTable:
     """
     header = next((row for _, row in cells.rows if row[0] == "PRH"), None)
     rows = [(n, row) for n, row in cells.rows if row[0] == "PRT"]
-    if header is None or not rows:
+    if header is None or not rows or "accession" not in header:
         raise _mztab_lacks(cells, "a protein section (PRH and PRT lines)")
     check_widths(cells.path, header, rows)
     prefix = next((p for p in ("protein_abundance_assay", "protein_abundance_study_variable")
@@ -230,7 +234,7 @@ def _pivot(
 ) -> tuple[list[str], list[ProteinGroup], FloatArray]:
     rows, quantity, good = body
     run, group = header.index(form.run), header.index(form.group)
-    genes, about = find_column(header, (form.genes,)), find_column(header, (form.about,))
+    genes, about, decoy = (find_column(header, (c,)) for c in (form.genes, form.about, form.decoy))
     samples: dict[str, int] = {}
     groups: dict[str, ProteinGroup] = {}
     found: dict[tuple[str, str], float] = {}
@@ -241,7 +245,11 @@ def _pivot(
         key = row[group]
         if key not in groups:
             groups[key] = make_group(
-                key, ids=key, genes="" if genes is None else row[genes], about="" if about is None else row[about]
+                key,
+                ids=key,
+                genes="" if genes is None else row[genes],
+                about="" if about is None else row[about],
+                decoy=decoy is not None and row[decoy].strip().lower() in {"1", "true"},
             )
         before = found.setdefault((key, row[run]), float(value))
         if not np.isclose(before, value, rtol=1e-3):

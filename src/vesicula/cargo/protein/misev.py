@@ -32,8 +32,13 @@ MARKER_RULE = Citation(
 )
 NO_LIMIT = "No publication known to us sets a limit on this share; compare preparations of one source and assay."
 
-# Albumin of bovine, mouse and rat serum: symbols of other species are not in HGNC's table [accessions from memory].
-_OTHER_SPECIES = {"P02769": "ALB", "P07724": "ALB", "P02770": "ALB"}
+# Accessions that HGNC's table has no symbol for, since it pairs human genes alone with one entry each: albumin of
+# bovine, mouse and rat serum [accessions from memory], and whole immunoglobulin chains, which UniProt names after a
+# protein and not after a gene (IGG1_HUMAN and so on: entry names as the milk tables checked write them).
+_NO_SYMBOL = {
+    "P02769": "ALB", "P07724": "ALB", "P02770": "ALB",
+    "P0DOX2": "IGHA2", "P0DOX5": "IGHG1", "P0DOX6": "IGHM", "P0DOX7": "IGKC", "P0DOX8": "IGLC1",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +88,7 @@ def category_of_gene(symbol: str) -> Marker | None:
 
 def markers_of_group(group: ProteinGroup) -> dict[str, Marker]:
     """Return the marker row of each symbol of a group that has one."""
-    symbols = [*group.genes, *(_OTHER_SPECIES[a] for a in group.accessions if a in _OTHER_SPECIES)]
+    symbols = [*group.genes, *(_NO_SYMBOL[a] for a in group.accessions if a in _NO_SYMBOL)]
     found = ((s.upper(), category_of_gene(s)) for s in symbols)
     return {symbol: marker for symbol, marker in found if marker is not None}
 

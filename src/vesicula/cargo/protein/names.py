@@ -56,7 +56,14 @@ def split_names(text: str) -> tuple[str, ...]:
 
 
 def make_group(
-    identifier: str, *, ids: str, genes: str = "", about: str = "", contaminant: bool = False, decoy: bool = False
+    identifier: str,
+    *,
+    ids: str,
+    genes: str = "",
+    about: str = "",
+    names: str = "",
+    contaminant: bool = False,
+    decoy: bool = False,
 ) -> ProteinGroup:
     """Make a group from the cells that name it.
 
@@ -66,6 +73,8 @@ def make_group(
         Unique name of the group.
     ids, genes, about : str
         Cells with accessions, gene symbols, and anything else that may name the species.
+    names : str
+        Cell with the entries as the sequence database has them, where `ids` has lost their prefixes.
     contaminant, decoy : bool
         What the software's own columns say.
 
@@ -80,13 +89,14 @@ def make_group(
         table = genes_of_accessions()
         symbols = tuple(dict.fromkeys(s for a in accessions for s in table.get(a, ())))
     enzymes = bool(accessions) and set(accessions) <= DIGESTION_ENZYMES
+    marked = f"{ids};{names}"
     return ProteinGroup(
         id=identifier,
         accessions=accessions,
         genes=symbols,
         species=species_in(f"{ids} {about}"),
-        contaminant=contaminant or enzymes or _CONTAMINANT.search(ids) is not None,
-        decoy=decoy or _DECOY.search(ids) is not None,
+        contaminant=contaminant or enzymes or _CONTAMINANT.search(marked) is not None,
+        decoy=decoy or _DECOY.search(marked) is not None,
     )
 
 
@@ -104,14 +114,28 @@ def _hgnc() -> tuple[dict[str, str], dict[str, str]]:
     return labels, {name: next(iter(numbers)) for name, numbers in former.items() if len(numbers) == 1}
 
 
+@cache
+def genome() -> frozenset[str]:
+    """Return the HGNC numbers of all human genes that code for a protein with a UniProt entry.
+
+    This is the background that is *not* used; it is here so that a report can say what it would have called.
+    """
+    symbols = (s for found in genes_of_accessions().values() for s in found)
+    return frozenset(n for n in (_number(s) for s in symbols) if n is not None)
+
+
+def _number(symbol: str) -> str | None:
+    labels, former = _hgnc()
+    return labels.get(symbol.upper()) or former.get(symbol.upper())
+
+
 def hgnc_of_group(group: ProteinGroup) -> str | None:
     """Return the HGNC number of a group's first symbol that has one, former symbols included; None if none has.
 
     One number per group: a group of ten histones is one finding, and must not count as ten genes.
     """
-    labels, former = _hgnc()
     for symbol in (*group.genes, *(s for a in group.accessions for s in genes_of_accessions().get(a, ()))):
-        number = labels.get(symbol.upper()) or former.get(symbol.upper())
+        number = _number(symbol)
         if number is not None:
             return number
     return None

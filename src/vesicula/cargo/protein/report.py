@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from vesicula._version import __version__
 from vesicula.cargo.enrichment import SetResult
 from vesicula.cargo.enrichment.moderated import METHOD
@@ -34,11 +36,14 @@ def verdict_lines(result: Proteome, names: Mapping[str, str] = MappingProxyType(
     """
     met = sum(p.verdict is Verdict.MET for p in result.purity)
     n = len(result.purity)
+    failed = [p.sample for p in result.purity if p.verdict is not Verdict.MET]
+    some = f" Not so: {', '.join(failed[:4])}{' and more' if len(failed) > 4 else ''}." if failed else ""
     lines = [
-        f"Vesicle proteins: {met} of {n} samples hold at least three, one transmembrane and one cytosolic among them.",
+        f"Vesicle proteins: {met} of {n} samples hold at least three, one transmembrane and one cytosolic among them."
+        + some,
         _co_isolates(result.purity),
     ]
-    if len(result.conditions) > 1:
+    if len(result.conditions) > 1 and any(c.apob_share or c.albumin_share for c in result.conditions):
         order = ", ".join(f"{c.condition} {100 * c.apob_share:.2g} % ({c.units})" for c in result.conditions)
         albumin = sorted(result.conditions, key=lambda c: (-c.albumin_share, c.condition))
         order += "; albumin: " + ", ".join(f"{c.condition} {100 * c.albumin_share:.2g} %" for c in albumin)
@@ -57,21 +62,35 @@ def _co_isolates(samples: tuple[SamplePurity, ...]) -> str:
 
     def span(k: int) -> str:
         column = [100 * row[k] for row in known]
-        return f"{min(column):.2g} to {max(column):.2g} %"
+        return f"{min(column):.2g} to {max(column):.2g} %" if max(column) else "not found"
 
-    return f"Co-isolates: ApoB {span(0)} of the signal, albumin {span(1)}, category 3 in all {span(2)}. {NO_LIMIT}"
+    gone = (
+        " Neither ApoB nor albumin is in the table: that proves purity only if nobody filtered them out before "
+        "(lists of contaminants hold albumin)."
+        if not any(a or b for a, b, _ in known)
+        else ""
+    )
+    return (
+        f"Co-isolates, share of the signal: ApoB {span(0)}, albumin {span(1)}, category 3 in all {span(2)}.{gone} "
+        f"{NO_LIMIT}"
+    )
 
 
 def _comparison_lines(c: Comparison, names: Mapping[str, str]) -> list[str]:
-    tested = sum(math.isfinite(p) for p in c.moderated.p_value)
-    filled = c.missing.mechanism == "filled"
-    absent = f"{len(c.absence.rows)} found in one condition only"
-    absent += " (not judged: the table no longer tells)" if filled else ""
+    tested = np.isfinite(c.moderated.p_value)
+    higher, lower = (int(sum(tested[i] for i in c.changed(sign))) for sign in (1, -1))
     lines = [
-        (f"{c.design.columns[-1]}: of {tested} proteins tested, {len(c.changed(1))} are higher and "
-        f"{len(c.changed(-1))} lower (false discovery rate {100 * FALSE_DISCOVERY_RATE:g} %); {absent}."),
+        (
+            f"{c.design.columns[-1]}: of {int(tested.sum())} proteins tested, {higher} are higher and {lower} lower "
+            f"(false discovery rate {100 * FALSE_DISCOVERY_RATE:g} %). {_absence_text(c)}"
+        ),
         f"Missing values: {c.missing.text}",
     ]
+    if not np.isnan(c.values).any():
+        lines.append(
+            "Not one value of the table is missing. If somebody filled the gaps before, copies and draws count as "
+            "measurements here, and the p values are too small: ask how the table was made."
+        )
     for word, sets in (("higher", c.up), ("lower", c.down)):
         found = [s for s in sets if s.adjusted_p < FALSE_DISCOVERY_RATE]
         if sets:
@@ -79,7 +98,32 @@ def _comparison_lines(c: Comparison, names: Mapping[str, str]) -> list[str]:
                 f"Gene sets among the {word}: {len(found)} of {len(sets)} tested, against the {c.mapped} genes "
                 f"measured{': ' + '; '.join(names.get(s.set_id, s.set_id) for s in found[:5]) if found else ''}."
             )
+    if c.up or c.down:
+        lines.append(avoided_text(c))
     return lines
+
+
+def _absence_text(c: Comparison) -> str:
+    only, home = len(c.absence.rows), c.absence.only_in
+    if not only:
+        return "None is found in one condition only."
+    split = f"{home.count(c.design.test)} in {c.design.test}, {home.count(c.design.reference)} in {c.design.reference}"
+    if c.missing.mechanism == "filled":
+        return f"{only} are found in one condition only ({split}); not judged: the table no longer tells."
+    called = int((c.absence.adjusted_p < FALSE_DISCOVERY_RATE).sum())
+    return (
+        f"{only} are found in one condition only ({split}); {called} of them are too strong to have been missed by "
+        "chance, and count as higher or lower for the gene sets."
+    )
+
+
+def avoided_text(c: Comparison) -> str:
+    """Return how many more gene sets the whole genome as background would have called."""
+    more = sum(len(c.only_by_genome(sign)) for sign in (1, -1))
+    return (
+        f"Against the whole genome ({c.genome_size} genes) {more} more gene sets would have been called: "
+        "what the measurement can see, not what differs."
+    )
 
 
 def text_report(result: Proteome, names: Mapping[str, str]) -> str:
@@ -107,8 +151,8 @@ def text_report(result: Proteome, names: Mapping[str, str]) -> str:
         out.append(f"  {p.sample.ljust(width)}  {p.proteins:6d} {counts} {cells}  {p.verdict.value}")
     out += [f"  c{c}: {CATEGORY_WORDS[c]}" for c in CATEGORIES]
     plus = [m for m in result.signature if m.sign == "+" and m.of == "vesicle"]
-    out += ["", (f"MSC SIGNATURE  found {', '.join(m.marker for m in plus if m.found) or 'none'}"
-            f"; not found {', '.join(m.marker for m in plus if not m.found) or 'none'} (no score is published)")]  # fmt: skip
+    there, gone = (", ".join(m.marker for m in plus if m.found is f) or "none" for f in (True, False))
+    out += ["", f"MSC SIGNATURE  found {there}; not found {gone} (no score is published)"]
     minus = [m.marker for m in result.signature if m.sign == "-" and m.found]
     out.append(f"  markers that MSCs lack, found: {', '.join(minus) or 'none'}")
     for o in result.overlaps:
@@ -121,8 +165,8 @@ def text_report(result: Proteome, names: Mapping[str, str]) -> str:
 
 def _comparison_text(result: Proteome, c: Comparison, names: Mapping[str, str]) -> list[str]:
     m = c.moderated
-    out = ["", (f"DIFFERENCES {c.design.columns[-1]} ({len(c.design.units)} units"
-           f"{', blocks: ' + ', '.join(c.design.blocks) if c.design.blocks else ''}); log2 effect, 95 % interval")]  # fmt: skip
+    blocks = f", blocks: {', '.join(c.design.blocks)}" if c.design.blocks else ""
+    out = ["", f"DIFFERENCES {c.design.columns[-1]} ({len(c.design.units)} units{blocks}); log2 effect, 95 % interval"]
     order = sorted((i for i, p in enumerate(m.p_value) if math.isfinite(p)), key=lambda i: float(m.p_value[i]))[:15]
     for i in order:
         group = result.table.groups[i]
@@ -220,6 +264,10 @@ def _comparison_json(result: Proteome, c: Comparison, names: Mapping[str, str]) 
         "gene_sets": {
             word: [_set_json(s, names) for s in sets[:200]] for word, sets in (("higher", c.up), ("lower", c.down))
         },
+        "only_with_whole_genome": {
+            word: [_set_json(s, names) for s in c.only_by_genome(sign)] for word, sign in (("higher", 1), ("lower", -1))
+        },
+        "whole_genome_genes": c.genome_size,
         "proteins": rows,
     }
 

@@ -28,6 +28,9 @@ ID_COLUMNS = (
 GENE_COLUMNS = ("Gene names", "Gene name", "Gene symbol", "Gene", "Genes", "Symbol", "HGNC symbol")
 ABOUT_COLUMNS = ("Fasta headers", "Description", "Entry name", "Organism", "Species")
 
+# A column of single peptides: such a table has one row for each of them. ("Peptides" is a number of them.)
+_PEPTIDE = re.compile(r"\b(?:peptide|(?:peptide|modified|stripped) sequence|precursor id)$|^sequence$")
+
 # Columns of statistics and of identification, which are numbers but no sample.
 _NO_SAMPLE = re.compile(
     r"p[- ._]?val|q[- ._]?val|\bfdr\b|\bfold|difference|significan|score|coverage|probabilit|\bcount|number of|"
@@ -75,6 +78,7 @@ def read_software(cells: Cells, form: WideFormat, *, complete: bool, kind: Kind 
         values[values == 0] = np.nan  # these programs write 0 where they found nothing
     groups, notes = _groups(header, rows, form, ids)
     notes = _renamed(header, form, complete=complete) + notes + cells_notes(cells)
+    notes += _not_master(header, rows)
     others = [k for k in found if k != chosen]
     if others:
         message = f"values taken: {chosen}; the table also holds {', '.join(others)}."
@@ -113,22 +117,22 @@ def read_plain(
             found=", ".join(header[:8]),
             remedy="Name that column so; the first line must be the header.",
         )
+    _refuse_peptides(cells, header, names)
     columns, left_out = _value_columns(cells, header, rows, samples)
     values = _values(cells, header, rows, columns)
-    logged, notes = _scale([header[c] for c in columns], values, log2)
+    labels = [sample_name(header[c]) for c in columns]
+    logged, notes = _scale([header[c] for c in columns], values, log2=log2)
+    ratio = logged and all("ratio" in n.lower() or "tmt" in n.lower() for n in labels)
     if not logged and kind != "psm-count":
         values[values == 0] = np.nan
+    elif logged and not ratio:
+        notes += _log_zeros(values)
     form = WideFormat(
         software="plain matrix", needs=(), hints=(), ids=ID_COLUMNS, genes=GENE_COLUMNS, about=ABOUT_COLUMNS,
         quantities=(), contaminant="Potential contaminant", decoy="Reverse", by_site="Only identified by site",
     )  # fmt: skip
     groups, more = _groups(header, rows, form, names)
-    notes = turned + notes + more + cells_notes(cells)
-    if left_out:
-        message = f"columns of numbers not taken for samples: {', '.join(left_out[:8])}."
-        notes.append(ReadWarning(code="columns-left-out", message=message))
-    labels = [sample_name(header[c]) for c in columns]
-    ratio = logged and all("ratio" in n.lower() or "tmt" in n.lower() for n in labels)
+    notes = turned + notes + more + cells_notes(cells) + _choice_notes(labels, left_out, named=samples is not None)
     chosen: Kind = kind if kind is not None else "log-ratio" if ratio else "intensity"
     return _table(cells, "plain matrix", chosen, (labels, values, groups, notes), log2=logged)
 
@@ -179,10 +183,7 @@ def _columns_missing(
     elif found:
         expected = f"columns of {kind}; the table holds {', '.join(found)}"
     else:
-        first = [p.pattern for _, p in form.quantities[:2]]
-        expected = "columns with values per sample, named like " + " or ".join(
-            repr(p.strip("^$").replace(r"[ ._]", " ").replace("(.+)", "SAMPLE").replace("(?!peptides$)", "")) for _, p in form.quantities[:2]
-        )
+        expected = "columns with values per sample, named like " + " or ".join(form.examples)
     return UnreadableFile(
         cells.path,
         where=f"line {cells.rows[0][0]} (header of a table of {form.software})",
@@ -213,6 +214,8 @@ def _groups(
     header: Sequence[str], rows: Sequence[tuple[int, list[str]]], form: WideFormat, ids: int
 ) -> tuple[list[ProteinGroup], list[ReadWarning]]:
     genes, about = find_column(header, form.genes), find_column(header, form.about)
+    names = find_column(header, (form.names,))
+    symbols_only = find_column(header, form.ids) is None  # symbols such as H2BC15 look like accessions
     marks = [find_column(header, (name,)) for name in (form.contaminant, form.decoy, form.by_site)]
     seen: Counter[str] = Counter()
     groups = []
@@ -223,9 +226,10 @@ def _groups(
         seen[name] += 1
         group = make_group(
             name if seen[name] == 1 else f"{name} ({seen[name]})",
-            ids=row[ids],
+            ids="" if symbols_only else row[ids],
             genes=symbol,
             about="" if about is None else row[about],
+            names=f"{row[ids]};{'' if names is None else row[names]}",
             contaminant=contaminant,
             decoy=decoy,
         )
@@ -248,6 +252,17 @@ def _renamed(header: Sequence[str], form: WideFormat, *, complete: bool) -> list
     what = f"written {changed[0]!r}" if changed else f"{form.needs[0]!r} missing"
     message = f"the columns are not as {form.software} writes them ({what}); read all the same."
     return [ReadWarning(code="renamed-columns", message=message, where="header")]
+
+
+def _not_master(header: Sequence[str], rows: Sequence[tuple[int, list[str]]]) -> list[ReadWarning]:
+    """Warn where Proteome Discoverer exported proteins beside the master of their group."""
+    place = header.index("Master") if "Master" in header else None
+    words = Counter(row[place] for _, row in rows) if place is not None else Counter()
+    if len(words) < 2:
+        return []
+    said = ", ".join(f"{n} {word or 'empty'}" for word, n in words.most_common(4))
+    message = f"column Master: {said}; what masters share with the others counts twice in shares. Export masters only."
+    return [ReadWarning(code="not-master", message=message)]
 
 
 def _turned(cells: Cells) -> tuple[Cells, list[ReadWarning]]:
@@ -294,10 +309,13 @@ def _value_columns(
             found=", ".join(header[:8]),
             remedy="Name the columns of the samples, or correct cells that are not numbers.",
         )
+    # "ctrl" beside "ctrl_1", "ctrl_2" is their mean, not a further sample.
+    chosen = [c for c in chosen if sum(header[o].startswith((f"{header[c]}_", f"{header[c]}.", f"{header[c]} "))
+                                       for o in chosen) < 2]  # fmt: skip
     return chosen, [header[c] for c in numeric if c not in chosen]
 
 
-def _scale(names: Sequence[str], values: FloatArray, log2: bool | None) -> tuple[bool, list[ReadWarning]]:
+def _scale(names: Sequence[str], values: FloatArray, *, log2: bool | None) -> tuple[bool, list[ReadWarning]]:
     """Return whether values are log2, as told or as the numbers say: no mass spectrum yields intensities below 64."""
     if log2 is not None:
         return log2, []
@@ -308,6 +326,48 @@ def _scale(names: Sequence[str], values: FloatArray, log2: bool | None) -> tuple
         return False, []
     message = f"values between {finite.min():.3g} and {finite.max():.3g} are taken as log2."
     return True, [ReadWarning(code="scale-judged", message=message)]
+
+
+def _log_zeros(values: FloatArray) -> list[ReadWarning]:
+    """Turn zeros among log2 intensities into gaps where the next value lies far above them; ratios have true zeros."""
+    zero = values == 0
+    others = values[np.isfinite(values) & ~zero]
+    # A log2 of 0 is an intensity of 1. No detector gives 1 beside a next value of 2^5: somebody wrote 0 for a gap.
+    if not zero.any() or not others.size or others.min() < 5:
+        return []
+    values[zero] = np.nan
+    message = f"{int(zero.sum())} zeros among log2 values taken as missing: the next value is {others.min():.3g}."
+    return [ReadWarning(code="zeros-in-logarithms", message=message)]
+
+
+def _choice_notes(labels: Sequence[str], left_out: Sequence[str], *, named: bool) -> list[ReadWarning]:
+    """Say which columns of a plain matrix were taken for samples, and which were not."""
+    notes = []
+    if not named:
+        taken = ", ".join(labels[:12]) + (f" and {len(labels) - 12} more" if len(labels) > 12 else "")
+        message = f"columns taken for samples: {taken}. Give a sample sheet if one of them is none."
+        notes.append(ReadWarning(code="columns-taken", message=message))
+    if left_out:
+        message = f"columns of numbers not taken for samples: {', '.join(left_out[:8])}."
+        notes.append(ReadWarning(code="columns-left-out", message=message))
+    return notes
+
+
+def _refuse_peptides(cells: Cells, header: Sequence[str], names: int) -> None:
+    """Refuse a table with one row per peptide: its columns of numbers are no protein's quantity."""
+    peptide = next((i for i, name in enumerate(header) if _PEPTIDE.search(canonical(name))), None)
+    if peptide is None:
+        return
+    first = [row[names] for _, row in cells.rows[1:] if len(row) > names]
+    if len(first) < 1.5 * len(set(first)):
+        return  # about one row per protein after all, with a peptide named for each
+    raise UnreadableFile(
+        cells.path,
+        where=f"line {cells.rows[0][0]}, column {header[peptide]!r}",
+        expected="one row per protein group",
+        found=f"one row per peptide: {len(first)} rows for {len(set(first))} proteins",
+        remedy="Give the protein table of the same software (such as proteinGroups or combined_protein).",
+    )
 
 
 def _table(
