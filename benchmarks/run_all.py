@@ -1,4 +1,7 @@
-"""Run the quick benchmarks, one after the other. evidence_queries.py takes minutes and is run by itself."""
+"""Run the quick benchmarks, one after the other. evidence_queries.py takes minutes and is run by itself.
+
+So does smallrna.py, whose peers (bowtie, igzip) must be installed.
+"""
 
 from __future__ import annotations
 

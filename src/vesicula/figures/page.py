@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
 from vesicula.figures.figure import Figure
 
 STYLE = Markup("""
-:root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--faint:#d5d9de;--soft:#f3f5f7;--good:#00664a;--bad:#a84300}
-@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--paper:#16191d;--faint:#3a4048;--soft:#20252b;--good:#4fc9a4;--bad:#ff9d5c}}
+:root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--faint:#d5d9de;--soft:#f3f5f7;
+--good:#00664a;--bad:#a84300;--tint:0,114,178}
+@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--paper:#16191d;--faint:#3a4048;--soft:#20252b;
+--good:#4fc9a4;--bad:#ff9d5c;--tint:86,180,233}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:1240px;padding:1.2rem;background:var(--paper);color:var(--ink);
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;overflow-wrap:anywhere}
@@ -30,7 +33,14 @@ td{white-space:nowrap;vertical-align:top}
 th{background:var(--soft);font-weight:600;vertical-align:bottom;overflow-wrap:normal}
 th:first-child,td:first-child,th.t,td.t{text-align:left;white-space:normal}
 th:first-child,td:first-child{position:sticky;left:0;background:var(--paper);min-width:8rem}
-thead th:first-child{background:var(--soft)}
+thead th{position:sticky;top:0;z-index:1}
+thead th:first-child{background:var(--soft);z-index:2}
+.tall{overflow:auto;max-height:78vh;border:1px solid var(--faint)}
+.s1{background:rgba(var(--tint),.1)}
+.s2{background:rgba(var(--tint),.17)}
+.s3{background:rgba(var(--tint),.25)}
+.s4{background:rgba(var(--tint),.34)}
+.s5{background:rgba(var(--tint),.44)}
 td.t{min-width:9rem}
 .figures{display:grid;gap:1.2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr))}
 .beside{display:grid;gap:1.2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr));align-items:start}
@@ -132,13 +142,21 @@ def folded(summary: str, text: str) -> Markup:
     return Markup("<details><summary>{}</summary><pre>{}</pre></details>").format(summary, text)
 
 
+class Shaded(NamedTuple):
+    """A cell of a table on a tint: `shade` is 0 (none) to 5 (darkest)."""
+
+    text: str
+    shade: int
+
+
 def table(
     heads: Sequence[str],
-    rows: Iterable[Sequence[str]],
+    rows: Iterable[Sequence[str | Shaded]],
     *,
     caption: str = "",
     texts: Iterable[str] = (),
     cards: bool = False,
+    tall: bool = False,
 ) -> Markup:
     """Return a table; the first column names the row and stays in sight.
 
@@ -146,7 +164,7 @@ def table(
     ----------
     heads : sequence of str
         One a column.
-    rows : iterable of sequence of str
+    rows : iterable of sequence of str or Shaded
         As long as `heads` each.
     caption : str
         Above the table.
@@ -154,27 +172,41 @@ def table(
         Heads of further columns that hold words: these break over lines.
     cards : bool
         On a narrow screen show each row as a card, where many columns hold words; otherwise the table scrolls.
+    tall : bool
+        Scroll within the height of the screen, the heads in sight: for hundreds of rows.
 
     Returns
     -------
     markupsafe.Markup
         HTML.
     """
-    kinds = [Markup(' class="t"') if h in set(texts) else Markup("") for h in heads]
+    words = set(texts)
+    kinds = ["t" if h in words else "" for h in heads]
     head = Markup("").join(
-        Markup('<th scope="col"{}>{}</th>').format(k, h) for k, h in zip(kinds, heads, strict=True)
-    )  # fmt: skip
+        Markup('<th scope="col"{}>{}</th>').format(_class(k), h) for k, h in zip(kinds, heads, strict=True)
+    )
     marks = [Markup(' data-head="{}"').format(h) if cards else Markup("") for h in heads]
     body = Markup("").join(
         Markup("<tr>{}</tr>").format(
-            Markup("").join(Markup("<td{}{}>{}</td>").format(*cell) for cell in zip(kinds, marks, row, strict=True))
+            Markup("").join(_cell(*cell) for cell in zip(row, kinds, marks, strict=True))
         )
         for row in rows
-    )
+    )  # fmt: skip
     above = Markup("<caption>{}</caption>").format(caption) if caption else Markup("")
-    return Markup('<div class="wide{}"><table>{}<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>').format(
-        " cards" if cards else "", above, head, body
+    kind = f"wide{' cards' if cards else ''}{' tall' if tall else ''}"
+    return Markup('<div class="{}"><table>{}<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>').format(
+        kind, above, head, body
     )
+
+
+def _cell(cell: str | Shaded, kind: str, mark: Markup) -> Markup:
+    text, shade = cell if isinstance(cell, Shaded) else (cell, 0)
+    named = f"{kind} s{shade}".strip() if shade else kind
+    return Markup("<td{}{}>{}</td>").format(_class(named), mark, text)
+
+
+def _class(name: str) -> Markup:
+    return Markup(' class="{}"').format(name) if name else Markup("")
 
 
 def drawing(figure: Figure) -> Markup:

@@ -68,7 +68,8 @@ def test_trimming_and_counts_are_those_of_a_plain_implementation(simulated: Simu
     assert counts.reads == 20_000
     assert collapsed.damage == ""
     fates = (
-        counts.no_adapter, counts.too_short, counts.too_long, counts.low_quality, counts.with_n, counts.no_umi, counts.kept
+        counts.no_adapter, counts.too_short, counts.too_long, counts.low_quality, counts.with_n, counts.no_umi,
+        counts.kept,
     )  # fmt: skip
     assert sum(fates) == counts.reads
     assert sum(counts.length_histogram) == counts.trimmed == counts.reads - counts.no_adapter
@@ -146,7 +147,8 @@ def test_random_bases_are_clipped_and_every_kit_of_the_table_works(tmp_path: Pat
 def test_longest_inserts_use_all_bits(tmp_path: Path) -> None:
     path = tmp_path / "a.fastq"
     rng = np.random.default_rng(3)
-    inserts = ["".join("ACGT"[i] for i in rng.integers(0, 4, n)) for n in (16, 31, 32, 33, 62, 63)] + ["T" * 63, "A" * 20]
+    inserts = ["".join("ACGT"[i] for i in rng.integers(0, 4, n)) for n in (16, 31, 32, 33, 62, 63)]
+    inserts += ["T" * 63, "A" * 20]
     path.write_text("".join(record(s) for s in inserts))
     found = inserts_of(collapse_fastq(path, kit_named("trimmed"), TrimSettings(max_length=63)))
     assert found == dict.fromkeys(inserts, (1, 1))

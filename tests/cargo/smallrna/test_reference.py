@@ -18,7 +18,8 @@ def test_packaged_files_are_as_their_provenance_says() -> None:
     folder = files("vesicula.data") / "smallrna"
     rows = list(csv.DictReader((folder / "PROVENANCE.tsv").read_text().splitlines(), delimiter="\t"))
     assert {row["file"] for row in rows} == {
-        "mature_hsa.fa.gz", "hairpin_hsa.fa.gz", "mature_bta.fa.gz", "hairpin_bta.fa.gz", "spike_in.fa"
+        "mature_hsa.fa.gz", "hairpin_hsa.fa.gz", "mature_bta.fa.gz", "hairpin_bta.fa.gz", "spike_in.fa",
+        "phix174.fa",
     }  # fmt: skip
     for row in rows:
         assert hashlib.sha256((folder / row["file"]).read_bytes()).hexdigest() == row["sha256"]
@@ -82,7 +83,13 @@ def test_users_fasta(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "where"),
-    [("", "line 1"), ("ACGT\n", "line 1"), (">a\nACGT\n>a\nAC\n", "line 3"), (">a\nAC-GT\n", "line 2"), (">\nAC\n", "line 1")],
+    [
+        ("", "line 1"),
+        ("ACGT\n", "line 1"),
+        (">a\nACGT\n>a\nAC\n", "line 3"),
+        (">a\nAC-GT\n", "line 2"),
+        (">\nAC\n", "line 1"),
+    ],
 )
 def test_what_is_no_fasta_is_refused(tmp_path: Path, text: str, where: str) -> None:
     path = tmp_path / "x.fa"

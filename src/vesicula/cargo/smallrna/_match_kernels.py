@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit
+
+from vesicula.cargo.smallrna._scan_kernels import Inferred
 
 SEED = 8
 """Bases of the two seeds, at places 0 and 8 of an insert: one mismatch leaves one of them whole."""
@@ -21,12 +21,14 @@ MOST_HITS = 16
 """Explanations kept of one insert."""
 HIT_FIELDS = 6
 """Of a hit: locus, shift 5', shift 3', bases added, place of the mismatch (-1: none), cost."""
+COST = 5
+"""Place of the cost among them."""
 OTHER_SEED = 12
 """Bases of the seeds for other RNA, at both ends of an insert."""
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _word(codes: Any, start: Any, size: int) -> int:
+def _word(codes: Inferred, start: Inferred, size: int) -> int:
     word = 0
     for i in range(start, start + size):
         if codes[i] > 3:
@@ -36,34 +38,31 @@ def _word(codes: Any, start: Any, size: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def index_loci(template: Any, starts: Any, offset: int) -> tuple[Any, Any]:
+def index_loci(template: Inferred, starts: Inferred, offset: int) -> tuple[Inferred, Inferred]:
     """Return, for each seed word, where its entries begin, and the entries (locus * 8 + shift + FIVE_PRIME)."""
-    words = 4**SEED
-    begin = np.zeros(words + 1, np.int64)
-    for turn in range(2):
-        if turn:
-            entries = np.empty(begin[-1], np.int64)
-            fill = begin.copy()
-        for locus in range(starts.size):
-            for shift in range(-FIVE_PRIME, FIVE_PRIME + 1):
-                word = _word(template, starts[locus] + shift + offset, SEED)
-                if word < 0:
-                    continue
-                if turn:
-                    entries[fill[word]] = locus * 8 + shift + FIVE_PRIME
-                    fill[word] += 1
-                else:
-                    begin[word + 1] += 1
-        if not turn:
-            begin = np.cumsum(begin)
-    return begin, entries
+    begin = np.zeros(4**SEED + 1, np.int64)
+    for locus in range(starts.size):
+        for shift in range(-FIVE_PRIME, FIVE_PRIME + 1):
+            word = _word(template, starts[locus] + shift + offset, SEED)
+            if word >= 0:
+                begin[word + 1] += 1
+    begin = np.cumsum(begin)
+    fill = begin.copy()
+    entries = np.empty(begin[-1], np.int64)
+    for locus in range(starts.size):
+        for shift in range(-FIVE_PRIME, FIVE_PRIME + 1):
+            word = _word(template, starts[locus] + shift + offset, SEED)
+            if word >= 0:
+                entries[fill[word]] = locus * 8 + shift + FIVE_PRIME
+                fill[word] += 1
+    return begin.astype(np.int32), entries.astype(np.int32)  # small, so that the index stays in the processor's cache
 
 
 @njit(cache=True, nogil=True)
-def explain(codes: Any, length: int, template: Any, at: int, end: int, out: Any) -> bool:  # noqa: C901
+def explain(codes: Inferred, length: int, template: Inferred, at: int, end: int, out: Inferred) -> bool:
     """Write the cheapest explanation of an insert that begins at template[at]; False if there is none.
 
-    `end` is where the mature ends. Fills `out`: shift 3', bases added, place of the mismatch, cost without the shift 5'.
+    `end` is where the mature ends. Fills `out`: shift 3', bases added, place of the mismatch, cost but for the 5' end.
     """
     wrong, place = 0, -1
     best = 1 << 30
@@ -89,64 +88,87 @@ def explain(codes: Any, length: int, template: Any, at: int, end: int, out: Any)
 
 
 @njit(cache=True, nogil=True)
-def match(  # noqa: C901, PLR0912, PLR0913 - one compiled pass over the inserts
-    codes: Any, lengths: Any, template: Any, starts: Any, ends: Any, matures: Any, begin1: Any, entries1: Any,
-    begin2: Any, entries2: Any,
-) -> tuple[Any, Any]:  # fmt: skip
-    """Return the explanations of each insert, one per mature: hits (n, MOST_HITS, HIT_FIELDS) and their number (n,).
+def _append(
+    hits: Inferred, count: int, least: int, matures: Inferred, insert: int, filled: int, out: Inferred,
+) -> tuple[Inferred, int]:  # fmt: skip
+    """Add one insert's hits to the rows of `out`, cheapest first, equals in the order of the matures."""
+    if filled + count > out.shape[0]:
+        larger = np.empty((2 * out.shape[0] + MOST_HITS, HIT_FIELDS + 1), np.int64)
+        larger[:filled] = out[:filled]
+        out = larger
+    first = filled
+    for h in range(count):
+        if hits[h, COST] > least + MISMATCH_COST:
+            continue
+        place = filled
+        while place > first and (
+            out[place - 1, 1 + COST] > hits[h, COST]
+            or (out[place - 1, 1 + COST] == hits[h, COST] and matures[out[place - 1, 1]] > matures[hits[h, 0]])
+        ):
+            out[place] = out[place - 1]
+            place -= 1
+        out[place, 0] = insert
+        out[place, 1:] = hits[h]
+        filled += 1
+    return out, filled
 
-    Kept are those of the least cost, and those that cost at most one mismatch more.
+
+@njit(cache=True, nogil=True)
+def match(  # noqa: C901, PLR0912, PLR0913, PLR0917 - one compiled pass over the inserts
+    codes: Inferred, lengths: Inferred, template: Inferred, starts: Inferred,
+    ends: Inferred, matures: Inferred, begin1: Inferred, entries1: Inferred,
+    begin2: Inferred, entries2: Inferred,
+) -> Inferred:  # fmt: skip
+    """Return the explanations of the inserts, one per mature: rows of the insert's place, then HIT_FIELDS.
+
+    Kept are those of the least cost, and those that cost at most one mismatch more; ordered by insert, cost, mature.
     """
-    n = lengths.size
-    hits = np.empty((n, MOST_HITS, HIT_FIELDS), np.int32)
-    counts = np.zeros(n, np.int64)
-    out = np.empty(4, np.int64)
-    for r in range(n):
+    out = np.empty((lengths.size + MOST_HITS, HIT_FIELDS + 1), np.int64)
+    filled = 0
+    hits = np.empty((MOST_HITS, HIT_FIELDS), np.int64)
+    found = np.empty(4, np.int64)
+    for r in range(lengths.size):
         length = lengths[r]
         if length < 2 * SEED:
             continue
+        row = codes[r]
         least = 1 << 30
+        count = 0
         for seed in range(2):
             begin, entries = (begin1, entries1) if seed == 0 else (begin2, entries2)
-            word = _word(codes[r], seed * SEED, SEED)
+            word = _word(row, seed * SEED, SEED)
             if word < 0:
                 continue
             for e in range(begin[word], begin[word + 1]):
                 locus = entries[e] >> 3
                 shift = (entries[e] & 7) - FIVE_PRIME
-                at = starts[locus] + shift
-                if not explain(codes[r], length, template, at, ends[locus], out):
+                if not explain(row, length, template, starts[locus] + shift, ends[locus], found):
                     continue
-                cost = out[3] + FIVE_COST * abs(shift)
+                cost = found[3] + FIVE_COST * abs(shift)
                 if cost > least + MISMATCH_COST:
                     continue
                 least = min(least, cost)
-                place = counts[r]
-                for h in range(counts[r]):
-                    if matures[hits[r, h, 0]] == matures[locus]:
+                place = count
+                for h in range(count):
+                    if matures[hits[h, 0]] == matures[locus]:
                         place = h
-                if place < counts[r] and hits[r, place, 5] <= cost:
+                if place < count and hits[place, COST] <= cost:
                     continue
                 if place == MOST_HITS:  # full: the dearest gives way
-                    place = np.argmax(hits[r, :, 5])
-                    if hits[r, place, 5] <= cost:
+                    place = int(np.argmax(hits[:, COST]))
+                    if hits[place, COST] <= cost:
                         continue
-                elif place == counts[r]:
-                    counts[r] += 1
-                hits[r, place, 0], hits[r, place, 1], hits[r, place, 2] = locus, shift, out[0]
-                hits[r, place, 3], hits[r, place, 4], hits[r, place, 5] = out[1], out[2], cost
-        kept = 0
-        for h in range(counts[r]):
-            if hits[r, h, 5] <= least + MISMATCH_COST:
-                for f in range(HIT_FIELDS):
-                    hits[r, kept, f] = hits[r, h, f]
-                kept += 1
-        counts[r] = kept
-    return hits, counts
+                elif place == count:
+                    count += 1
+                hits[place, 0], hits[place, 1], hits[place, 2] = locus, shift, found[0]
+                hits[place, 3], hits[place, 4], hits[place, COST] = found[1], found[2], cost
+        if count:
+            out, filled = _append(hits, count, least, matures, r, filled, out)
+    return out[:filled]
 
 
 @njit(cache=True, nogil=True)
-def words_of(template: Any) -> Any:
+def words_of(template: Inferred) -> Inferred:
     """Return the OTHER_SEED-base word that begins at each place, -1 where a base is unknown."""
     words = np.full(template.size, -1, np.int64)
     for i in range(template.size - OTHER_SEED + 1):
@@ -155,7 +177,10 @@ def words_of(template: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def match_other(codes: Any, lengths: Any, template: Any, words: Any, places: Any, owner: Any) -> tuple[Any, Any]:
+def match_other(
+    codes: Inferred, lengths: Inferred, template: Inferred, words: Inferred, places: Inferred,
+    owner: Inferred,
+) -> tuple[Inferred, Inferred]:  # fmt: skip
     """Return the sequence that explains each insert (-1: none) and the mismatches (0 or 1).
 
     `words` are sorted, `places` where they stand in the template, `owner` whose place it is. The fewest mismatches

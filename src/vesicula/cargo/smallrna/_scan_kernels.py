@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numba import njit, types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-NEED_MORE, TABLE_FULL, MALFORMED = 0, 1, 2
-"""Why the scan stopped."""
+Inferred: TypeAlias = Any
+"""An array or number whose type numba infers at the first call."""
+
+NEED_MORE, TABLE_FULL, MALFORMED, FINE = 0, 1, 2, 3
+"""Why the scan stopped; FINE: it need not."""
 BAD_HEADER, BAD_PLUS, BAD_QUALITY = 1, 2, 3
 """What was wrong with a record."""
-(READS, TRIMMED, NO_ADAPTER, TOO_SHORT, TOO_LONG, LOW_QUALITY, WITH_N, NO_UMI, KEPT, DIMERS, REASON, DISTINCT) = range(12)
+(
+    READS, TRIMMED, NO_ADAPTER, TOO_SHORT, TOO_LONG, LOW_QUALITY, WITH_N, NO_UMI, KEPT, DIMERS, REASON, DISTINCT,
+) = range(12)  # fmt: skip
 """Places in the array of counts; REASON holds the fault of a malformed record, DISTINCT the filled places."""
 COUNTS = 12
 (MIN_LENGTH, MAX_LENGTH, CLIP_5P, CLIP_3P, UMI) = range(5)
@@ -32,6 +38,8 @@ COMPARED = 20
 LEAST_OVERLAP = 5
 """Adapter bases that must be seen at the end of a read."""
 NONE_FOUND = -1
+PENDING = 512
+"""Keys counted together; the table may go over its limit by as many."""
 
 _memchr: Any = types.ExternalFunction("memchr", types.int64(types.int64, types.int32, types.int64))
 
@@ -43,31 +51,58 @@ CODES: NDArray[np.uint8] = _CODES
 """Code of a base's letter: A 0, C 1, G 2, T and U 3, all else 4."""
 
 
+def _load(_typing: Inferred, _address: Inferred) -> Inferred:
+    """Return the eight bytes at an address, the first the least significant, whatever its alignment.
+
+    Eight letters are so compared, or packed, in a few instructions. (Processors of the other byte order are not served:
+    none that NumPy's wheels support has it.)
+    """
+
+    def generate(context: Inferred, builder: Inferred, _signature: Inferred, arguments: Inferred) -> Inferred:
+        pointer = builder.inttoptr(arguments[0], context.get_value_type(types.uint64).as_pointer())
+        word = builder.load(pointer)
+        word.align = 1
+        return word
+
+    return types.uint64(types.int64), generate
+
+
+_word_at: Any = intrinsic(_load)
+
+
 @njit(cache=True, nogil=True, inline="always")
-def _line_end(buffer: Any, start: int, stop: int) -> int:
+def _line_end(origin: Inferred, start: Inferred, stop: Inferred) -> Inferred:
     """Return where the line's newline stands, or -1."""
-    origin = np.int64(buffer.ctypes.data)
     found = np.int64(_memchr(origin + start, 10, stop - start))
     return found - origin if found else np.int64(-1)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _exact_adapter(buffer: Any, bases: int, length: int, code_of: Any, codes: Any, wanted: Any, seed: int) -> int:
-    """Write the codes of a read's bases up to the end of the leftmost exact seed; return where that begins, or -1."""
-    mask = (np.uint64(1) << np.uint64(2 * seed)) - np.uint64(1)
-    window, clean = np.uint64(0), 0
-    for i in range(length):
-        code = code_of[buffer[bases + i]]
-        codes[i] = code
-        clean = clean + 1 if code < 4 else 0
-        window = ((window << np.uint64(2)) | np.uint64(code & 3)) & mask
-        if window == wanted and clean >= seed > 0:
-            return i - seed + 1
-    return NONE_FOUND
+def _exact_adapter(bases: Inferred, length: Inferred, first: Inferred, second: Inferred, seed: Inferred) -> Inferred:
+    """Return where the leftmost exact seed, in capitals, begins in the read at an address, or -1.
+
+    `first` and `second` are the first and the last eight letters of the seed (which may overlap).
+    """
+    for i in range(length - seed + 1):
+        if _word_at(bases + i) == first and _word_at(bases + i + (seed - 8)) == second:
+            return np.int64(i)
+    return np.int64(NONE_FOUND)
 
 
 @njit(cache=True, nogil=True)
-def similar_adapter(codes: Any, length: int, adapter: Any) -> int:
+def _any_adapter(codes: Inferred, length: Inferred, adapter: Inferred, seed: Inferred) -> Inferred:
+    """Return where the adapter begins in a read given as codes: its exact seed, else what is most similar to it."""
+    for p in range(length - seed + 1):
+        j = 0
+        while j < seed and codes[p + j] == adapter[j]:
+            j += 1
+        if j == seed:
+            return p
+    return similar_adapter(codes, length, adapter)
+
+
+@njit(cache=True, nogil=True)
+def similar_adapter(codes: Inferred, length: Inferred, adapter: Inferred) -> Inferred:
     """Return where the adapter most likely begins in a read without an exact copy of its seed, or -1.
 
     The place with the best score, matching bases less two per mismatch, of those with at most one mismatch in eight
@@ -89,46 +124,47 @@ def similar_adapter(codes: Any, length: int, adapter: Any) -> int:
     return place
 
 
-@njit(cache=True, nogil=True)
-def seed_of(adapter: Any) -> tuple[Any, int]:
-    """Return the adapter's first bases, packed, and their number."""
-    seed = min(SEED, adapter.size)
-    wanted = np.uint64(0)
-    for j in range(seed):
-        wanted = (wanted << np.uint64(2)) | np.uint64(adapter[j])
-    return wanted, seed
-
-
 @njit(cache=True, nogil=True, inline="always")
-def slot_of(high: Any, low: Any, highs: Any, lows: Any, counts: Any) -> Any:
-    """Return the place of a key in the table, or the empty one where it belongs."""
+def slot_of(high: Inferred, low: Inferred, table: Inferred) -> Inferred:
+    """Return the row of a key in the table (high, low, count), or the empty one where it belongs."""
+    last = np.int64(table.shape[0] - 1)
     mixed = (low ^ (high * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0x94D049BB133111EB)
-    place = np.int64((mixed ^ (mixed >> np.uint64(32))) & np.uint64(counts.size - 1))
-    while counts[place] != 0 and (lows[place] != low or highs[place] != high):
-        place = (place + 1) & (counts.size - 1)
+    place = np.int64(mixed ^ (mixed >> np.uint64(32))) & last
+    while table[place, 2] != 0 and (table[place, 1] != low or table[place, 0] != high):
+        place = (place + 1) & last
     return place
 
 
 @njit(cache=True, nogil=True)
-def rehash(highs: Any, lows: Any, counts: Any, new_highs: Any, new_lows: Any, new_counts: Any) -> None:
+def rehash(table: Inferred, new: Inferred) -> None:
     """Move all entries to a larger, empty table."""
-    for i in range(counts.size):
-        if counts[i]:
-            place = slot_of(highs[i], lows[i], new_highs, new_lows, new_counts)
-            new_highs[place], new_lows[place], new_counts[place] = highs[i], lows[i], counts[i]
+    for i in range(table.shape[0]):
+        if table[i, 2]:
+            place = slot_of(table[i, 0], table[i, 1], new)
+            new[place, 0], new[place, 1], new[place, 2] = table[i, 0], table[i, 1], table[i, 2]
+
+
+@njit(cache=True, nogil=True)
+def entries(table: Inferred, highs: Inferred, lows: Inferred, counts: Inferred) -> None:
+    """Write the entries of a table, without its empty rows."""
+    n = 0
+    for i in range(table.shape[0]):
+        if table[i, 2]:
+            highs[n], lows[n], counts[n] = table[i, 0], table[i, 1], table[i, 2]
+            n += 1
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _expected_errors(buffer: Any, start: int, length: int, error_of: Any) -> int:
-    total = 0
-    for i in range(start, start + length):
+def _expected_errors(buffer: Inferred, start: Inferred, stop: Inferred, error_of: Inferred) -> Inferred:
+    total = np.int64(0)
+    for i in range(np.uint64(start), np.uint64(stop)):
         total += error_of[buffer[i]]
     return total
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _refused(insert: int, umi_end: int, length: int, settings: Any, counts: Any) -> bool:
+def _refused(insert: Inferred, umi_end: Inferred, length: Inferred, settings: Inferred, counts: Inferred) -> bool:
     """Count an insert of unfit length, or without its whole UMI."""
     if insert < settings[MIN_LENGTH]:
         counts[TOO_SHORT] += 1
@@ -145,109 +181,203 @@ def _refused(insert: int, umi_end: int, length: int, settings: Any, counts: Any)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _push(high: Any, low: Any, code: Any) -> Any:
+def _packed(at: Inferred, length: Inferred) -> tuple[Inferred, Inferred, bool]:
+    """Return the key of an insert at an address, and whether it holds nothing but capital A, C, G, T.
+
+    Eight letters at a time: bits 1 and 2 of the letters tell A (00), C (01), T (10) and G (11) apart. Up to seven bytes
+    past the insert are read, and not used; they are the record's own, whose qualities follow.
+    """
+    ones = np.uint64(0x0101010101010101)
+    high, low, wrong = np.uint64(0), np.uint64(1), np.uint64(0)
+    done = np.int64(0)
+    while done < length:
+        word = _word_at(at + done)
+        taken = min(length - done, 8)
+        bit1 = (word >> np.uint64(1)) & ones
+        bit2 = (word >> np.uint64(2)) & ones
+        is_t = bit2 & ~bit1
+        letters = (ones * np.uint64(0x41)) ^ (word & (ones * np.uint64(6))) ^ (is_t | (is_t << np.uint64(4)))
+        unused = np.uint64(8 * (8 - taken))
+        wrong |= (letters ^ word) << unused
+        x = (bit2 << np.uint64(1)) | (bit1 ^ bit2)
+        x = ((x << np.uint64(2)) | (x >> np.uint64(8))) & np.uint64(0x000F000F000F000F)
+        x = ((x << np.uint64(4)) | (x >> np.uint64(16))) & np.uint64(0x000000FF000000FF)
+        x = ((x << np.uint64(8)) | (x >> np.uint64(32))) & np.uint64(0xFFFF)
+        shift = np.uint64(2 * taken)
+        high = (high << shift) | (low >> (np.uint64(64) - shift))
+        low = (low << shift) | (x >> (np.uint64(16) - shift))
+        done += taken
+    return high, low, wrong == 0
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _push(high: Inferred, low: Inferred, code: Inferred) -> Inferred:
     return (high << np.uint64(2)) | (low >> np.uint64(62)), (low << np.uint64(2)) | np.uint64(code)
 
 
 @njit(cache=True, nogil=True)
-def scan(  # noqa: C901, PLR0912, PLR0913, PLR0915 - one compiled pass over a chunk
-    buffer: Any, start: int, stop: int, last: bool, adapter: Any, settings: Any, error_of: Any,  # noqa: FBT001
-    most_errors: int, most_distinct: int, highs: Any, lows: Any, table: Any, counts: Any, histogram: Any, codes: Any,
-    code_of: Any,
-) -> tuple[int, int]:  # fmt: skip
+def _slow_key(
+    buffer: Inferred, bases: Inferred, begin: Inferred, end: Inferred, umi_at: Inferred, umi: Inferred,
+    code_of: Inferred,
+) -> Inferred:  # fmt: skip
+    """Return the key of an insert with its UMI, in any letters, and whether all bases are known."""
+    high, low = np.uint64(0), np.uint64(1)
+    known = True
+    for i in range(begin, end):
+        code = code_of[buffer[bases + i]]
+        known &= code < 4
+        high, low = _push(high, low, code & 3)
+    for i in range(umi_at, umi_at + umi):
+        code = code_of[buffer[bases + i]]
+        known &= code < 4
+        high, low = _push(high, low, code & 3)
+    return high, low, known
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _record_end(
+    buffer: Inferred, quality: Inferred, length: Inferred, stop: Inferred, last: Inferred,
+) -> tuple[Inferred, Inferred]:  # fmt: skip
+    """Return where the next record begins, after qualities of that length, and NEED_MORE or MALFORMED if none does."""
+    after = quality + length
+    if after > stop or (after == stop and not last):
+        return after, MALFORMED if last else NEED_MORE
+    if after == stop:
+        return after, FINE
+    if buffer[after] == 10:
+        return after + 1, FINE
+    if buffer[after] != 13:
+        return after, MALFORMED
+    if after + 1 >= stop:
+        return after + 1, FINE if last else NEED_MORE
+    return after + 2 if buffer[after + 1] == 10 else after + 1, FINE
+
+
+@njit(cache=True, nogil=True)
+def _count(pending: Inferred, waiting: Inferred, table: Inferred, counts: Inferred) -> None:
+    """Add keys to the table: together, so that the waits for memory overlap."""
+    for i in range(waiting):
+        high, low = pending[i, 0], pending[i, 1]
+        place = slot_of(high, low, table)
+        if table[place, 2] == 0:
+            table[place, 0], table[place, 1] = high, low
+            counts[DISTINCT] += 1
+        table[place, 2] += np.uint64(1)
+
+
+@njit(cache=True, nogil=True)
+def scan(  # noqa: C901, PLR0912, PLR0913, PLR0917, PLR0915 - one compiled pass over a chunk
+    buffer: Inferred, start: Inferred, stop: Inferred,
+    last: bool, adapter: Inferred, words: Inferred, settings: Inferred,  # noqa: FBT001
+    error_of: Inferred, most_errors: int, most_distinct: int,
+    table: Inferred, counts: Inferred, histogram: Inferred, codes: Inferred,
+    code_of: Inferred,
+) -> tuple[Inferred, Inferred]:  # fmt: skip
     """Take the records of ``buffer[start:stop]`` into the table of inserts.
 
-    Returns where the scan stopped (the start of the first record not taken) and why. `last`: no bytes follow, so the
-    last line needs no newline.
+    `words` are the first and the last eight letters of the adapter's seed. Returns where the scan stopped (the start of
+    the first record not taken) and why. `last`: no bytes follow, so the last line needs no newline.
     """
-    at = start
-    wanted, seed = seed_of(adapter)
+    at = np.int64(start)
+    origin = np.int64(buffer.ctypes.data)
+    seed = np.int64(min(SEED, adapter.size))
+    first, second = words[0], words[1]
+    clip_5p, clip_3p, umi = settings[CLIP_5P], settings[CLIP_3P], settings[UMI]
+    pending = np.empty((PENDING, 2), np.uint64)
+    waiting = 0
+    why = NEED_MORE
+    if counts[DISTINCT] >= most_distinct:
+        return at, TABLE_FULL
     while at < stop:
-        if counts[DISTINCT] >= most_distinct:
-            return at, TABLE_FULL
         if buffer[at] != 64:  # @
             if buffer[at] == 10 or buffer[at] == 13:  # an empty line between records
                 at += 1
                 continue
             counts[REASON] = BAD_HEADER
-            return at, MALFORMED
-        header_end = _line_end(buffer, at, stop)
+            why = MALFORMED
+            break
+        header_end = _line_end(origin, at, stop)
         if header_end < 0:
-            return at, NEED_MORE
+            break
         bases = header_end + 1
-        bases_end = _line_end(buffer, bases, stop)
+        bases_end = _line_end(origin, bases, stop)
         if bases_end < 0:
-            return at, NEED_MORE
+            break
         plus = bases_end + 1
         length = bases_end - bases
         if length and buffer[bases_end - 1] == 13:
             length -= 1
-        plus_end = _line_end(buffer, plus, stop) if plus < stop else -1
         if plus < stop and buffer[plus] != 43:  # +
             counts[REASON] = BAD_PLUS
-            return at, MALFORMED
-        if plus_end < 0:
-            return at, NEED_MORE
+            why = MALFORMED
+            break
+        plus_end = plus + 1
+        if plus_end >= stop or buffer[plus_end] != 10:
+            plus_end = _line_end(origin, plus, stop) if plus < stop else np.int64(-1)
+            if plus_end < 0:
+                break
         quality = plus_end + 1
-        after = quality + length
-        if after > stop or (after == stop and not last):
-            if last:
-                counts[REASON] = BAD_QUALITY
-                return at, MALFORMED
-            return at, NEED_MORE
-        if after < stop and buffer[after] != 10 and buffer[after] != 13:
+        following, state = _record_end(buffer, quality, length, stop, last)
+        if state != FINE:
             counts[REASON] = BAD_QUALITY
-            return at, MALFORMED
-        following = after
-        if following < stop and buffer[following] == 13:
-            if following + 1 >= stop and not last:
-                return at, NEED_MORE
-            following += 1
-        if following < stop:
-            if buffer[following] != 10 and buffer[after] != 13:
-                counts[REASON] = BAD_QUALITY
-                return at, MALFORMED
-            following += 1
+            why = state
+            break
         at = following
         counts[READS] += 1
-        searched = min(length, SEARCHED)
-        found = _exact_adapter(buffer, bases, searched, code_of, codes, wanted, seed)
-        if found == NONE_FOUND and adapter.size:
-            found = similar_adapter(codes, searched, adapter)
+        searched = min(length, np.int64(SEARCHED))
+        found = length
+        umi_at = searched
+        if seed:
+            found = _exact_adapter(origin + bases, searched, first, second, seed)
+            if found == NONE_FOUND:
+                for i in range(searched):
+                    codes[i] = code_of[buffer[bases + i]]
+                found = np.int64(_any_adapter(codes, searched, adapter, seed))
             if found == NONE_FOUND:
                 counts[NO_ADAPTER] += 1
                 continue
-        umi_at = searched
-        if adapter.size:
             counts[TRIMMED] += 1
             umi_at = found + adapter.size
-        else:
-            found = length
-        begin = settings[CLIP_5P]
-        end = max(found - settings[CLIP_3P], begin)
+        begin = clip_5p
+        end = max(found - clip_3p, begin)
         histogram[min(end - begin, HISTOGRAM - 1)] += 1
-        if _refused(end - begin, umi_at + settings[UMI], searched, settings, counts):
+        if _refused(end - begin, umi_at + umi, searched, settings, counts):
             continue
-        for i in range(found + seed, umi_at + settings[UMI] if settings[UMI] else 0):
-            codes[i] = code_of[buffer[bases + i]]
-        if _expected_errors(buffer, quality + begin, end - begin, error_of) > most_errors:
+        if _expected_errors(buffer, quality + begin, quality + end, error_of) > most_errors:
             counts[LOW_QUALITY] += 1
             continue
-        high, low = np.uint64(0), np.uint64(1)
-        unknown = False
-        for i in range(begin, end):
-            unknown |= codes[i] > 3
-            high, low = _push(high, low, codes[i] & 3)
-        for i in range(umi_at, umi_at + settings[UMI]):
-            unknown |= codes[i] > 3
-            high, low = _push(high, low, codes[i] & 3)
-        if unknown:
-            counts[WITH_N] += 1
-            continue
+        high, low, known = _packed(origin + bases + begin, end - begin)
+        if umi or not known:
+            high, low, known = _slow_key(buffer, bases, begin, end, umi_at, umi, code_of)
+            if not known:
+                counts[WITH_N] += 1
+                continue
         counts[KEPT] += 1
-        place = slot_of(high, low, highs, lows, table)
-        if table[place] == 0:
-            highs[place], lows[place] = high, low
-            counts[DISTINCT] += 1
-        table[place] += 1
-    return at, NEED_MORE
+        pending[waiting, 0], pending[waiting, 1] = high, low
+        waiting += 1
+        if waiting == pending.shape[0]:
+            _count(pending, waiting, table, counts)
+            waiting = 0
+            if counts[DISTINCT] >= most_distinct:
+                return at, TABLE_FULL
+    _count(pending, waiting, table, counts)
+    return at, why
+
+
+@njit(cache=True, nogil=True)
+def unpack(highs: Inferred, lows: Inferred, codes: Inferred, lengths: Inferred) -> None:
+    """Write the base codes of packed inserts, padded with 4, and their lengths."""
+    for i in range(highs.size):
+        high, low = highs[i], lows[i]
+        length = np.int64(0)
+        while high > 0 or low > 1:
+            low = (low >> np.uint64(2)) | (high << np.uint64(62))
+            high >>= np.uint64(2)
+            length += 1
+        lengths[i] = length
+        high, low = highs[i], lows[i]
+        for j in range(length - 1, -1, -1):
+            codes[i, j] = low & np.uint64(3)
+            low = (low >> np.uint64(2)) | (high << np.uint64(62))
+            high >>= np.uint64(2)
+        codes[i, length:] = 4

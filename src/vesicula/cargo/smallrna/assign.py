@@ -15,7 +15,7 @@ Rules
    simplest, with weight 10^(-cost / 4): a given mismatch one in a thousand (a sequencer's error), a shift of 1 nt at
    the 5' end one in ten, at the 3' end one in two, one added base one in thirty. A rare mature beside an abundant one
    that differs by a base is so not taken for present because of the abundant one's errors.
-5. Other RNA explains an insert (whole, at most one mismatch) if miRNAs do not, or only with more mismatches or additions.
+5. Other RNA explains an insert (whole, at most one mismatch) if miRNAs do not, or only with more edits.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class MirnaIndex:
     def __init__(self, reference: MirnaReference) -> None:
         self.reference = reference
         self.names = list(reference.matures)
+        self.same_sequence = _same_sequence(reference.matures)
         self.template, place = _join(reference.hairpins)
         number = {name: i for i, name in enumerate(self.names)}
         loci = reference.loci
@@ -84,19 +85,15 @@ class MirnaIndex:
 
     def match(self, codes: Codes, lengths: Ints) -> Hits:
         """Explain inserts: codes of shape (n, 63) padded with 4, lengths of shape (n,)."""
-        hits, counts = kernel.match(
+        rows = kernel.match(
             codes, lengths, self.template, self.starts, self.ends, self.matures, *self._seeds
         )  # fmt: skip
-        inside = np.arange(kernel.MOST_HITS) < counts[:, None]
-        insert = np.nonzero(inside)[0]
-        fields = hits[inside].astype(np.int64)
-        order = np.lexsort((self.matures[fields[:, 0]], fields[:, 5], insert))
-        insert, fields = insert[order], fields[order]
-        first = np.searchsorted(insert, insert)
-        cost = fields[:, 5]
+        insert, locus, shift_5p, shift_3p, added, mismatch_at, cost = np.ascontiguousarray(rows.T)
+        begins = np.diff(insert, prepend=-1) != 0
+        least = cost[begins][np.cumsum(begins) - 1]
         return Hits(
-            insert=insert, locus=fields[:, 0], shift_5p=fields[:, 1], shift_3p=fields[:, 2], added=fields[:, 3],
-            mismatch_at=fields[:, 4], cost=cost, mature=self.matures[fields[:, 0]], best=cost == cost[first],
+            insert=insert, locus=locus, shift_5p=shift_5p, shift_3p=shift_3p, added=added, mismatch_at=mismatch_at,
+            cost=cost, mature=self.matures[locus], best=cost == least,
         )  # fmt: skip
 
 
@@ -137,18 +134,34 @@ TieClass = tuple[tuple[int, int], ...]
 
 def classes_of(hits: Hits, reads: Ints) -> dict[TieClass, int]:
     """Return the reads of each tie class of a batch."""
-    found: dict[TieClass, int] = {}
-    first = np.searchsorted(hits.insert, hits.insert)
-    above = (hits.cost - hits.cost[first]).tolist()
-    mature = hits.mature.tolist()
     starts = np.flatnonzero(np.diff(hits.insert, prepend=-1))
-    counted = reads[hits.insert[starts]].tolist()
-    bounds = [*starts.tolist(), hits.insert.size]
-    for i, count in enumerate(counted):
-        span = slice(bounds[i], bounds[i + 1])
-        key = tuple(zip(mature[span], above[span], strict=True))
-        found[key] = found.get(key, 0) + count
+    sizes = np.diff(starts, append=hits.insert.size)
+    above = hits.cost - np.repeat(hits.cost[starts], sizes)
+    # Classes are told apart by two sums of their members' scrambled numbers, 128 bits together; that two different
+    # classes agree in both by chance is out of the question (1e6 classes: 1e-27).
+    member = (hits.mature.astype(np.uint64) << np.uint64(32)) | above.astype(np.uint64)
+    sums = [np.add.reduceat(_scrambled(member + np.uint64(salt)), starts) for salt in (1, 2)] if starts.size else []
+    found: dict[TieClass, int] = {}
+    if not sums:
+        return found
+    order = np.lexsort(sums)
+    new = np.ones(order.size, np.bool_)
+    new[1:] = (np.diff(sums[0][order]) != 0) | (np.diff(sums[1][order]) != 0)
+    total = np.add.reduceat(reads[hits.insert[starts]][order], np.flatnonzero(new))
+    mature = hits.mature.tolist()
+    extra = above.tolist()
+    for i, count in zip(order[new].tolist(), total.tolist(), strict=True):
+        span = slice(starts[i], starts[i] + sizes[i])
+        found[tuple(zip(mature[span], extra[span], strict=True))] = count
     return found
+
+
+def _scrambled(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return numbers mixed by the finaliser of splitmix64 (Steele et al. 2014, OOPSLA [from memory, unchecked])."""
+    mixed = numbers * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
 
 
 def share_ties(classes: Mapping[TieClass, int], matures: int, rounds: int = 500) -> TieCounts:
@@ -162,7 +175,8 @@ def share_ties(classes: Mapping[TieClass, int], matures: int, rounds: int = 500)
     rounds : int
         Most rounds of expectation and maximisation; it stops earlier when no count changes by 1e-3 reads.
     """
-    unique, equal = np.zeros(matures), np.zeros(matures)
+    unique: NDArray[np.float64] = np.zeros(matures, np.float64)
+    equal: NDArray[np.float64] = np.zeros(matures, np.float64)
     for members, reads in classes.items():
         tied = [mature for mature, above in members if above == 0]
         equal[tied] += reads / len(tied)
@@ -177,7 +191,7 @@ def share_ties(classes: Mapping[TieClass, int], matures: int, rounds: int = 500)
     for _ in range(rounds if sizes.size else 0):
         part = em[source] * weights
         part *= (total / np.bincount(group, part, sizes.size))[group]
-        new = np.bincount(source, part, matures)
+        new = np.bincount(source, part, matures).astype(np.float64)
         settled = np.abs(new - em).max() < 1e-3
         em = new
         if settled:
@@ -187,10 +201,17 @@ def share_ties(classes: Mapping[TieClass, int], matures: int, rounds: int = 500)
 
 def encode(sequences: Sequence[str]) -> tuple[Codes, Ints]:
     """Return the codes, shape (n, 63), padded with 4, and the lengths of inserts given as text, of at most 63 nt."""
-    codes = np.full((len(sequences), 63), 4, np.uint8)
-    for i, sequence in enumerate(sequences):
-        codes[i, : len(sequence)] = CODES[np.frombuffer(sequence.encode("ascii"), np.uint8)]
+    text = "".join(sequence.ljust(63, "N") for sequence in sequences)
+    codes = CODES[np.frombuffer(text.encode("ascii"), np.uint8)].reshape(len(sequences), 63)
     return codes, np.array([len(s) for s in sequences], np.int64)
+
+
+def _same_sequence(matures: Mapping[str, str]) -> list[str]:
+    """Return, for each mature, the others of the same sequence."""
+    names: dict[str, list[str]] = {}
+    for name, sequence in matures.items():
+        names.setdefault(sequence, []).append(name)
+    return [";".join(other for other in names[sequence] if other != name) for name, sequence in matures.items()]
 
 
 def _join(sequences: Mapping[str, str]) -> tuple[Codes, dict[str, int]]:

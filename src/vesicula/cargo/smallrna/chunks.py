@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Full, Queue
 from types import ModuleType
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,10 +54,10 @@ def inflate_library() -> tuple[ModuleType, str]:
         from isal import isal_zlib
     except ImportError:
         return zlib, "zlib"
-    return cast("ModuleType", isal_zlib), "isal"
+    return isal_zlib, "isal"
 
 
-def read_chunks(path: Path) -> Iterator[Chunk]:
+def read_chunks(path: Path) -> Generator[Chunk]:
     """Yield the bytes of a file in order; a chunk's buffer is reused once the next one is asked for.
 
     A damaged gzip gives all that could be unpacked; its last chunk says what was wrong.
@@ -142,7 +142,7 @@ class _Gunzip:
         return f"bytes that are no gzip follow member {self.members}"
 
 
-def _in_background(read: Callable[[int], tuple[bytes, str]]) -> Iterator[Chunk]:
+def _in_background(read: Callable[[int], tuple[bytes, str]]) -> Generator[Chunk]:
     """Run `read` in a thread, two chunks ahead: unpacking releases the interpreter's lock."""
     empty: Queue[Bytes] = Queue()
     full: Queue[Chunk | BaseException] = Queue(maxsize=2)
@@ -173,9 +173,10 @@ def _fill(
     def hand_over(item: Chunk | BaseException) -> None:
         while not stopped.is_set():
             try:
-                return full.put(item, timeout=0.1)
+                full.put(item, timeout=0.1)
             except Full:
                 continue
+            return
 
     try:
         while not stopped.is_set():

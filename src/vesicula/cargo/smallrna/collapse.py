@@ -20,8 +20,9 @@ from vesicula.core.errors import SettingsError, UnreadableFile
 Keys = NDArray[np.uint64]
 Counts = NDArray[np.int64]
 
-PARTS = 16
-"""Files that inserts are divided among when they do not fit into memory."""
+PARTS = 64
+"""Files that inserts are divided among when they do not fit into memory: one in 64 of a file's distinct inserts must
+fit."""
 _REASONS = {
     kernel.BAD_HEADER: ("a header that begins with @", "the record does not begin with @"),
     kernel.BAD_PLUS: ("a line that begins with + after the bases", "another line"),
@@ -103,7 +104,7 @@ class Collapsed:
         self.settings = settings
         self._numbers = np.zeros(kernel.COUNTS, np.int64)
         self._histogram = np.zeros(kernel.HISTOGRAM, np.int64)
-        self._highs, self._lows, self._table = _empty_table(1 << 16)
+        self._table = _empty_table(1 << 16)
         self._folder: Path | None = None
         self.damage = self._read(path)
         self.counts = self._read_counts()
@@ -111,9 +112,10 @@ class Collapsed:
     def parts(self) -> Iterator[Inserts]:
         """Yield the distinct inserts, each in exactly one part, ordered by key within a part."""
         if self._folder is None:
-            yield _merge(*self._filled(), self.kit.umi)
+            yield _merge(*self._filled(), self.kit.umi, once=True)
             return
         self._spill()
+        self._table = _empty_table(1)
         for part in range(PARTS):
             chunks = [np.load(file) for file in sorted(self._folder.glob(f"{part:02d}-*.npy"))]
             rows = np.concatenate(chunks, axis=1)
@@ -121,9 +123,11 @@ class Collapsed:
 
     def _read(self, path: Path) -> str:
         """Scan all chunks; return the damage met."""
-        adapter = kernel.CODES[np.frombuffer(self.kit.adapter_3p.encode(), np.uint8)]
+        letters = np.frombuffer(self.kit.adapter_3p.encode(), np.uint8)
+        adapter = kernel.CODES[letters]
         numbers = (self.settings.min_length, self.settings.max_length, self.kit.clip_5p, self.kit.clip_3p)
         settings = np.array([*numbers, self.kit.umi], np.int64)
+        words = _seed_words(letters)
         errors = _error_probabilities()
         codes = np.empty(kernel.SEARCHED, np.uint8)
         rest = np.empty(0, np.uint8)
@@ -136,9 +140,9 @@ class Collapsed:
             while why == kernel.TABLE_FULL:
                 self._make_room()
                 start, why = kernel.scan(
-                    chunk.buffer, start, chunk.stop, chunk.last and not chunk.damage, adapter, settings, errors,
-                    int(self.settings.max_expected_errors * _UNIT), self._room(), self._highs, self._lows, self._table,
-                    self._numbers, self._histogram, codes, kernel.CODES,
+                    chunk.buffer, start, chunk.stop, chunk.last and not chunk.damage, adapter, words, settings,
+                    errors, int(self.settings.max_expected_errors * _UNIT), self._room(), self._table, self._numbers,
+                    self._histogram, codes, kernel.CODES,
                 )  # fmt: skip
             left = chunk.stop - start
             fault = self._fault(why, left, last=chunk.last, damage=chunk.damage)
@@ -167,7 +171,7 @@ class Collapsed:
         return f"after record {read:,}: expected {expected}, found {found}"
 
     def _room(self) -> int:
-        return min(int(self._table.size * 0.6), self.settings.max_distinct)
+        return min(int(self._table.shape[0] * 0.6), self.settings.max_distinct)
 
     def _make_room(self) -> None:
         """Enlarge the table, or empty it to disk, if it is full."""
@@ -176,13 +180,16 @@ class Collapsed:
         if self._room() >= self.settings.max_distinct:
             self._spill()
             return
-        new = _empty_table(4 * self._table.size)
-        kernel.rehash(self._highs, self._lows, self._table, *new)
-        self._highs, self._lows, self._table = new
+        largest = 1 << int(self.settings.max_distinct / 0.6).bit_length()
+        new = _empty_table(min(4 * self._table.shape[0], largest))
+        kernel.rehash(self._table, new)
+        self._table = new
 
     def _filled(self) -> tuple[Keys, Keys, Counts]:
-        filled = np.flatnonzero(self._table)
-        return self._highs[filled], self._lows[filled], self._table[filled]
+        distinct = int(self._numbers[kernel.DISTINCT])
+        high, low, counts = np.empty(distinct, np.uint64), np.empty(distinct, np.uint64), np.empty(distinct, np.int64)
+        kernel.entries(self._table, high, low, counts)
+        return high, low, counts
 
     def _spill(self) -> None:
         """Write the table to the parts' files, and empty it; an insert goes to the same part whatever its UMI."""
@@ -192,7 +199,7 @@ class Collapsed:
         folder = self._folder
         high, low, counts = self._filled()
         _, bases = _without_umi(high, low, self.kit.umi)
-        part = ((bases * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(60)).astype(np.int64)
+        part = ((bases * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(58)).astype(np.int64)
         run = len(list(folder.glob("00-*.npy")))
         for p in range(PARTS):
             mine = part == p
@@ -235,29 +242,10 @@ def collapse_fastq(path: Path, kit: Kit, settings: TrimSettings | None = None) -
 
 def decode(high: Keys, low: Keys) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the base codes, shape (n, 63), padded with 4, and the lengths of packed inserts."""
-    n = high.size
-    lengths = _bit_length(high, low) // 2
-    codes = np.full((n, kernel.LONGEST_INSERT), 4, np.uint8)
-    for i in range(int(lengths.max(initial=0))):
-        shift = 2 * (lengths - 1 - i)
-        inside = shift >= 0
-        from_low = (low >> np.minimum(np.maximum(shift, 0), 63).astype(np.uint64)) & np.uint64(3)
-        from_high = (high >> np.minimum(np.maximum(shift - 64, 0), 63).astype(np.uint64)) & np.uint64(3)
-        base = np.where(shift >= 64, from_high, from_low)
-        codes[inside, i] = base[inside].astype(np.uint8)
+    codes = np.empty((high.size, kernel.LONGEST_INSERT), np.uint8)
+    lengths = np.empty(high.size, np.int64)
+    kernel.unpack(high, low, codes, lengths)
     return codes, lengths
-
-
-def _bit_length(high: Keys, low: Keys) -> NDArray[np.int64]:
-    """Return the place of the leading 1, counted from 0."""
-    word = np.where(high > 0, high, low)
-    length = np.zeros(word.size, np.int64)
-    for step in (32, 16, 8, 4, 2, 1):
-        above = word >> np.uint64(step)
-        big = above > 0
-        length[big] += step
-        word = np.where(big, above, word)
-    return length + np.where(high > 0, 64, 0)
 
 
 def _without_umi(high: Keys, low: Keys, umi: int) -> tuple[Keys, Keys]:
@@ -268,18 +256,25 @@ def _without_umi(high: Keys, low: Keys, umi: int) -> tuple[Keys, Keys]:
     return high >> bits, (low >> bits) | (high << (np.uint64(64) - bits))
 
 
-def _merge(high: Keys, low: Keys, counts: Counts, umi: int) -> Inserts:
-    """Join entries of the same insert; each distinct UMI is one molecule."""
-    order = np.lexsort((low, high))
+def _merge(high: Keys, low: Keys, counts: Counts, umi: int, *, once: bool = False) -> Inserts:
+    """Join entries of the same insert; each distinct UMI is one molecule. `once`: every key is there once."""
+    order = _order(high, low)
     high, low, counts = high[order], low[order], counts[order]
-    first = _firsts(high, low)
-    high, low, counts = high[first], low[first], _sums(counts, first)  # the same key from several spills
+    if not once:  # the same key from several spills
+        first = _firsts(high, low)
+        high, low, counts = high[first], low[first], _sums(counts, first)
     if umi == 0:
         return Inserts(high=high, low=low, reads=counts, molecules=counts)
     high, low = _without_umi(high, low, umi)
     first = _firsts(high, low)
     molecules = _sums(np.ones(low.size, np.int64), first)
     return Inserts(high=high[first], low=low[first], reads=_sums(counts, first), molecules=molecules)
+
+
+def _order(high: Keys, low: Keys) -> NDArray[np.int64]:
+    """Return the order by key; most keys are of one word, and one word is sorted faster than two."""
+    short, long = np.flatnonzero(high == 0), np.flatnonzero(high)
+    return np.concatenate([short[np.argsort(low[short])], long[np.lexsort((low[long], high[long]))]])
 
 
 def _firsts(high: Keys, low: Keys) -> NDArray[np.int64]:
@@ -292,8 +287,15 @@ def _sums(values: Counts, first: NDArray[np.int64]) -> Counts:
     return np.add.reduceat(values, first) if values.size else values
 
 
-def _empty_table(size: int) -> tuple[Keys, Keys, Counts]:
-    return np.empty(size, np.uint64), np.empty(size, np.uint64), np.zeros(size, np.int64)
+def _empty_table(size: int) -> Keys:
+    """Return a table of rows high, low, count; one row is one place in memory, so that a look-up waits once."""
+    return np.zeros((size, 3), np.uint64)
+
+
+def _seed_words(letters: NDArray[np.uint8]) -> Keys:
+    """Return the first and the last eight letters of the adapter's seed as numbers."""
+    seed = letters[: kernel.SEED].tobytes()
+    return np.array([int.from_bytes(part, "little") for part in (seed[:8], seed[-8:])], np.uint64)
 
 
 def _error_probabilities() -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from vesicula.cargo.smallrna.chunks import HEADROOM, read_chunks
 from vesicula.cargo.smallrna.kits import TRIMMED, Kit, kits
 from vesicula.core.errors import AnalysisError
 
-SAMPLED = 10_000
+SAMPLED = 5_000
 """Reads looked at."""
 _SEED = 12
 _LEAST_SHARE = 0.05
@@ -32,19 +33,23 @@ class KitFound:
 
 
 def first_reads(path: Path, most: int = SAMPLED) -> list[str]:
-    """Return the bases of a FASTQ's first reads, as far as its first 4 MiB hold them.
+    """Return the bases of a FASTQ's first reads, as far as its first 4 MiB hold them and they are records.
 
     Raises
     ------
     UnreadableFile
         If the file cannot be opened.
     """
-    chunks = read_chunks(path)
-    chunk = next(chunks)
-    text = chunk.buffer[HEADROOM : chunk.stop].tobytes()
-    chunks.close()
+    with contextlib.closing(read_chunks(path)) as chunks:
+        chunk = next(chunks)
+        text = chunk.buffer[HEADROOM : chunk.stop].tobytes()
     lines = text.split(b"\n", 4 * most + 4)[:-1]
-    return [line.strip().decode("latin-1").upper() for line in lines[1 : 4 * most : 4]]
+    reads = []
+    for header, bases, plus in zip(lines[0::4], lines[1::4], lines[2::4], strict=False):
+        if header[:1] != b"@" or plus[:1] != b"+":  # no record: whoever reads the file says what is wrong
+            break
+        reads.append(bases.strip().decode("latin-1").upper())
+    return reads[:most]
 
 
 def find_kit(path: Path, index: MirnaIndex) -> KitFound:
@@ -89,19 +94,20 @@ def find_kit(path: Path, index: MirnaIndex) -> KitFound:
 def adapter_share(reads: Sequence[str], adapter: str) -> float:
     """Return the share of reads that hold the first bases of an adapter."""
     seed = adapter[:_SEED]
-    return sum(seed in read for read in reads) / len(reads) if reads else 0.0
+    return sum([seed in read for read in reads]) / len(reads) if reads else 0.0
 
 
 def mirna_share(reads: Sequence[str], kit: Kit, index: MirnaIndex) -> float:
     """Return the share of reads whose insert, trimmed as the kit says, is a miRNA."""
-    inserts = []
+    inserts: Counter[str] = Counter()
     for read in reads:
         end = read.find(kit.adapter_3p[:_SEED]) if kit.adapter_3p else len(read)
         insert = read[kit.clip_5p : max(end - kit.clip_3p, 0)]
         if 16 <= len(insert) <= 30:
-            inserts.append(insert)
-    hits = index.match(*encode(inserts))
-    return len(set(hits.insert.tolist())) / len(reads) if reads else 0.0
+            inserts[insert] += 1
+    distinct = list(inserts)
+    hits = index.match(*encode(distinct))
+    return sum(inserts[distinct[i]] for i in set(hits.insert.tolist())) / len(reads) if reads else 0.0
 
 
 def _repeated_word(reads: Sequence[str]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -32,6 +33,8 @@ from vesicula.cargo.smallrna.reference import MirnaReference, packaged_mirnas, p
 
 BATCH = 1 << 16
 """Inserts assigned at a time."""
+MATCHERS = 2
+"""Threads that match."""
 SPIKE_IN = "spike-in"
 _LITTLE_TRIMMED = 0.5
 """Share of trimmed reads below which a reader should look again."""
@@ -52,7 +55,7 @@ class References:
     """
 
     def __init__(
-        self, mirnas: MirnaReference | None = None, *, foreign: MirnaReference | None | str = "bta",
+        self, mirnas: MirnaReference | None = None, *, foreign: MirnaReference | str | None = "bta",
         other: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:  # fmt: skip
         self.mirnas = MirnaIndex(mirnas or packaged_mirnas())
@@ -78,8 +81,11 @@ class SmallRnaCounts:
     messages : tuple of str
         What a reader must know.
     mirnas : polars.DataFrame
-        mirna, reads_unique, reads_fractional, reads_em, molecules_em, canonical; one row a mature of the reference.
+        mirna, reads_unique, reads_fractional, reads_em, molecules_em, canonical, same_sequence; one row a mature of the
+        reference.
         Counts without UMIs: molecules equal reads. `canonical`: reads that are the mature itself, base for base.
+        `same_sequence`: the other matures of the same sequence (``;`` between them). Reads cannot tell these apart but
+        where their hairpins differ beyond their ends; only their sum is known, and it is shared out equally.
     classes : mapping of str to int
         Reads by class: miRNA, the other classes, and unassigned.
     other : polars.DataFrame
@@ -159,9 +165,8 @@ def quantify_fastq(
         out = stack.enter_context(gff.open("w", encoding="utf-8")) if gff else None
         if out:
             out.write(gff_header(references.mirnas, name))
-        for part in collapsed.parts():
-            for start in range(0, part.low.size, BATCH):
-                _take(part, slice(start, start + BATCH), references, tally, out)
+        for batch in _batches(collapsed, references):
+            _take(batch, references, tally, out)
     return _result(name, found, collapsed, references, tally)
 
 
@@ -180,28 +185,65 @@ def _given(path: Path, kit: Kit) -> KitFound:
     return KitFound(kit=kit, share=share, shares={}, text=f"kit {kit.name}, given")
 
 
-def _take(part: Inserts, rows: slice, references: References, tally: _Tally, out: TextIO | None) -> None:
-    """Assign one batch of inserts."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """Inserts with all that explains them."""
+
+    codes: Codes
+    lengths: Ints
+    reads: Ints
+    molecules: Ints | None
+    hits: Hits
+    other: Ints
+    wrong: Ints
+    foreign: Hits | None
+
+
+def _explained(part: Inserts, rows: slice, references: References) -> _Batch:
+    """Hold some inserts against the references."""
     codes, lengths = decode(part.high[rows], part.low[rows])
-    reads, molecules = part.reads[rows], part.molecules[rows]
-    index = references.mirnas
-    hits = index.match(codes, lengths)
     other, wrong = references.other.match(codes, lengths)
+    return _Batch(
+        codes=codes, lengths=lengths, reads=part.reads[rows],
+        molecules=None if part.molecules is part.reads else part.molecules[rows],  # without UMIs: the reads
+        hits=references.mirnas.match(codes, lengths), other=other, wrong=wrong,
+        foreign=references.foreign.match(codes, lengths) if references.foreign else None,
+    )  # fmt: skip
+
+
+def _batches(collapsed: Collapsed, references: References) -> Iterator[_Batch]:
+    """Yield the batches in order; two threads match (the compiled loops let each other run), a few batches ahead."""
+    with ThreadPoolExecutor(MATCHERS) as pool:
+        ahead: deque[Future[_Batch]] = deque()
+        for part in collapsed.parts():
+            for start in range(0, part.low.size, BATCH):
+                ahead.append(pool.submit(_explained, part, slice(start, start + BATCH), references))
+                if len(ahead) > 2 * MATCHERS:
+                    yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def _take(batch: _Batch, references: References, tally: _Tally, out: TextIO | None) -> None:
+    """Take one batch of inserts into the sums."""
+    codes, lengths, reads, molecules = batch.codes, batch.lengths, batch.reads, batch.molecules
+    hits, other, wrong = batch.hits, batch.other, batch.wrong
+    index = references.mirnas
     cost = least_cost(hits, reads.size)
     # Rule 5: a whole copy of another RNA beats a miRNA with a mismatch or an addition.
     edits = _least_edits(hits, reads.size)
     is_other = (other >= 0) & (wrong < edits)
     hits = _without(hits, is_other)
     tally.reads.update(classes_of(hits, reads))
-    tally.molecules.update(classes_of(hits, molecules))
+    if molecules is not None:
+        tally.molecules.update(classes_of(hits, molecules))
     is_mirna = (cost < NO_COST) & ~is_other
     tally.classes["miRNA"] += int(reads[is_mirna].sum())
     tally.classes["unassigned"] += int(reads[~is_mirna & ~is_other].sum())
     np.add.at(tally.other, other[is_other], reads[is_other])
     _count_isomirs(hits, reads, tally)
-    if references.foreign:
-        foreign = references.foreign.match(codes, lengths)
-        tally.foreign.add(foreign, reads, np.where(is_other, -1, cost), hits)
+    if batch.foreign:
+        tally.foreign.add(batch.foreign, reads, np.where(is_other, -1, cost), hits)
     if out and hits.insert.size:
         out.writelines(gff_lines(index, _texts(codes, lengths), hits, reads, codes))
 
@@ -264,7 +306,7 @@ def _result(
     molecules = share_ties(tally.molecules, len(names)) if found.kit.umi else shares
     mirnas = pl.DataFrame({
         "mirna": names, "reads_unique": shares.unique, "reads_fractional": shares.fractional, "reads_em": shares.em,
-        "molecules_em": molecules.em, "canonical": tally.canonical,
+        "molecules_em": molecules.em, "canonical": tally.canonical, "same_sequence": references.mirnas.same_sequence,
     })  # fmt: skip
     classes = [references.other.classes[i] for i in references.other.class_of]
     other = pl.DataFrame(
@@ -275,11 +317,14 @@ def _result(
     for kind in references.other.classes:
         by_class[kind] = int(other.filter(pl.col("class") == kind)["reads"].sum())
     by_class["unassigned"] = tally.classes["unassigned"]
+    foreign = pl.DataFrame()
+    if references.foreign:
+        foreign = contamination_table(tally.foreign, references.foreign, mirnas)
     return SmallRnaCounts(
         sample=name, kit=found, reads=collapsed.counts, mirnas=mirnas, classes=by_class, other=other,
         isomirs=dict(tally.isomirs), messages=_messages(found, collapsed, by_class),
         verdict="nothing" if not by_class["miRNA"] else "partial" if collapsed.damage else "complete",
-        foreign=contamination_table(tally.foreign, references.foreign, mirnas) if references.foreign else pl.DataFrame(),
+        foreign=foreign,
     )  # fmt: skip
 
 

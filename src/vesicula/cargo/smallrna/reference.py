@@ -125,7 +125,12 @@ def build_reference(matures: Mapping[str, str], hairpins: Mapping[str, str], *, 
 
 def _places(part: str, whole: str) -> list[int]:
     """Return every place where a sequence begins inside another."""
-    return [at for at in range(len(whole) - len(part) + 1) if whole.startswith(part, at)]
+    found = []
+    at = whole.find(part)
+    while at >= 0:
+        found.append(at)
+        at = whole.find(part, at + 1)
+    return found
 
 
 def _parse(raw: bytes, path: Path) -> dict[str, str]:

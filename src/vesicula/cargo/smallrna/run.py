@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from vesicula.cargo.smallrna.collapse import TrimSettings
+from vesicula.cargo.smallrna.contamination import phix_share
 from vesicula.cargo.smallrna.kits import Kit
 from vesicula.cargo.smallrna.output import Quality, finished, signature_of, write_sample
 from vesicula.cargo.smallrna.quantify import References, quantify_fastq, sample_name
@@ -38,6 +39,11 @@ class ReferenceChoice:
     foreign: str = "bta"
     other: tuple[tuple[str, Path], ...] = ()
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The user's files among them."""
+        return tuple(path for path in (self.mature, self.hairpin, *(p for _, p in self.other)) if path)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleTask:
@@ -47,7 +53,7 @@ class SampleTask:
     folder: Path
     references: ReferenceChoice
     kit: Kit | None = None
-    settings: TrimSettings = TrimSettings()
+    settings: TrimSettings = field(default_factory=TrimSettings)
     gff: bool = False
     redo: bool = False
 
@@ -80,22 +86,59 @@ def references_of(choice: ReferenceChoice) -> References:
     return References(mirnas, foreign=choice.foreign or None, other=other)
 
 
-def count_sample(task: SampleTask) -> SampleOutcome:
-    """Count one file and write its results, unless they are there already."""
+def kept_sample(task: SampleTask) -> SampleOutcome | None:
+    """Return what was counted before from the same file, references and settings; None: it must be counted."""
     name = sample_name(task.path)
     try:
-        settings = {"kit": task.kit and asdict(task.kit), "settings": asdict(task.settings), "gff": task.gff}
-        signature = signature_of(task.path, {**settings, "references": asdict(task.references)})
-        before = None if task.redo else finished(task.folder, name, signature)
-        if before:
-            return SampleOutcome(path=task.path, quality=before, kept=True)
-        gff = task.folder / f"{name}.gff3" if task.gff else None
+        before = None if task.redo else finished(task.folder, name, _signature(task))
+    except OSError:
+        return None
+    whole = before is not None and (not task.gff or (task.folder / f"{name}.gff3").is_file())
+    return SampleOutcome(path=task.path, quality=before, kept=True) if whole else None
+
+
+def count_sample(task: SampleTask) -> SampleOutcome:
+    """Count one file and write its results, unless they are there already."""
+    if kept := kept_sample(task):
+        return kept
+    name = sample_name(task.path)
+    gff = task.folder / f"{name}.gff3"
+    part = gff.with_name(f"{gff.name}.part")
+    try:
+        signature = _signature(task)  # before the counting: a file that changes meanwhile is counted again next time
         counts = quantify_fastq(
-            task.path, references_of(task.references), sample=name, kit=task.kit, settings=task.settings, gff=gff
-        )
-        return SampleOutcome(path=task.path, quality=write_sample(counts, task.folder, signature))
-    except (VesiculaError, OSError) as error:
-        return SampleOutcome(path=task.path, quality=None, error=str(error))
+            task.path, references_of(task.references), sample=name, kit=task.kit, settings=task.settings,
+            gff=part if task.gff else None,
+        )  # fmt: skip
+        if task.gff:
+            part.replace(gff)
+        quality = write_sample(counts, task.folder, signature, phix=phix_share(task.path))
+        return SampleOutcome(path=task.path, quality=quality)
+    except MemoryError:
+        return _failed(task.path, "not enough memory. Use fewer --workers.")
+    except VesiculaError as error:
+        return _failed(task.path, str(error))
+    except OSError as error:
+        return _failed(task.path, f"{error.filename or task.path}: {error.strerror or error}")
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _signature(task: SampleTask) -> str:
+    return signature_of((task.path, *task.references.files), settings_of(task))
+
+
+def settings_of(task: SampleTask) -> dict[str, object]:
+    """Return what a sample's counts hang on besides its file and the references' content."""
+    return {
+        "kit": task.kit and asdict(task.kit), "settings": asdict(task.settings), "gff": task.gff,
+        "references": asdict(task.references),
+    }  # fmt: skip
+
+
+def _failed(path: Path, error: str) -> SampleOutcome:
+    """Return an error that names the file once, whoever wrote it."""
+    return SampleOutcome(path=path, quality=None, error=error.removeprefix(f"{path}: "))
 
 
 def check_names(paths: Sequence[Path]) -> None:
@@ -107,6 +150,8 @@ def check_names(paths: Sequence[Path]) -> None:
         Naming the files.
     """
     names = Counter(sample_name(path) for path in paths)
+    if "mirna" in names:
+        raise SettingsError("a sample cannot be called mirna: the column of the miRNAs is. Rename its file.")
     twice = [path for path in paths if names[sample_name(path)] > 1]
     if twice:
         raise SettingsError(f"samples of the same name: {', '.join(map(str, twice))}. Rename the files.")

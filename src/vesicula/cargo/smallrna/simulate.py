@@ -75,14 +75,16 @@ class SimulatedReads:
 
 
 def simulate_reads(
-    reference: MirnaReference, library: SimulatedLibrary, rng: np.random.Generator, foreign: MirnaReference | None = None
-) -> SimulatedReads:
+    reference: MirnaReference, library: SimulatedLibrary, rng: np.random.Generator,
+    foreign: MirnaReference | None = None,
+) -> SimulatedReads:  # fmt: skip
     """Draw the reads of one library, in random order."""
     shares = [library.foreign if foreign else 0.0, library.unrelated, library.dimers, library.long]
     kinds = ("mirna", "foreign", "unrelated", "dimers", "long")
     numbers = rng.multinomial(library.reads, [1 - sum(shares), *shares])
     origin = dict(zip(kinds, numbers.tolist(), strict=True))
-    blocks, truth = [], {}
+    blocks: list[Bytes] = []
+    truth: dict[str, int] = {}
     for kind, source in (("mirna", reference), ("foreign", foreign)):
         if source and origin[kind]:
             block, counts = _mirna_reads(source, library, origin[kind], rng)
@@ -157,7 +159,7 @@ def _rows(inserts: list[str], library: SimulatedLibrary) -> Bytes:
 def _another(letters: Bytes, rng: np.random.Generator) -> Bytes:
     """Return another base for each letter, the three others being equally likely."""
     code = np.searchsorted(_LETTERS, letters)
-    return _LETTERS[(code + rng.integers(1, 4, letters.size)) % 4]
+    return _LETTERS.take((code + rng.integers(1, 4, letters.size)) % 4)
 
 
 def _draw(table: Mapping[_T, float], count: int, rng: np.random.Generator) -> list[_T]:
