@@ -187,7 +187,7 @@ def estimate_prior(variance: FloatArray, df: FloatArray) -> tuple[float, float]:
 
 
 def _inverse_trigamma(value: float) -> float:
-    """Solve trigamma(x) = value by Newton's steps on the reciprocal, which is nearly straight (Smyth 2004, appendix)."""
+    """Solve trigamma(x) = value by Newton's steps on the reciprocal, which is nearly straight (Smyth 2004)."""
     from scipy.special import polygamma
 
     x = 0.5 + 1 / value
