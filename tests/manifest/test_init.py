@@ -128,6 +128,7 @@ def test_every_field_stands_there_and_can_be_filled_in(tmp_path, fake):
         else:
             lines.append(line)
     (tmp_path / "study.yaml").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "proteome.tsv").write_text("gene\nCD9\n", encoding="utf-8")  # the example of cargo_tables
     manifest, source = load_manifest(tmp_path)
     batch = manifest.batches[0]
     for part in (

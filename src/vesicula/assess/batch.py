@@ -7,6 +7,7 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vesicula.assess.cargo import CargoResult
 from vesicula.assess.evidence import evidence_findings
 from vesicula.assess.nta import LoadedEntry, sample_findings
 from vesicula.assess.store import ResultStore, code_fingerprint, sha256_of
@@ -41,6 +42,8 @@ class BatchTask:
         The batch beside the literature.
     evidence_sha256 : str
         Hash of it.
+    cargo : CargoResult
+        What its cargo tables gave.
     """
 
     folder: Path
@@ -50,6 +53,7 @@ class BatchTask:
     store: ResultStore
     evidence: EvidencePlacement | None = None
     evidence_sha256: str = ""
+    cargo: CargoResult = field(default_factory=CargoResult)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +151,7 @@ def _key(task: BatchTask, hashes: dict[str, str]) -> str:
         "settings": task.settings.parameters(),
         "files": hashes,
         "evidence": task.evidence_sha256,
+        "cargo": task.cargo.sha256,
     }
     return hashlib.sha256(to_json(content)).hexdigest()
 
@@ -180,8 +185,8 @@ def assess_batch(task: BatchTask, hashes: dict[str, str], key: str) -> BatchAsse
         batch=task.batch.id,
         key=key,
         description=task.batch.model_dump(mode="json", exclude_none=True),
-        files=tuple(loaded.records),
-        findings=(*loaded.findings, *findings, *evidence_findings(task.batch.id, task.evidence)),
+        files=(*loaded.records, *task.cargo.records),
+        findings=(*loaded.findings, *findings, *task.cargo.findings, *evidence_findings(task.batch.id, task.evidence)),
         distributions=tuple(distributions),
         evidence=task.evidence,
     )

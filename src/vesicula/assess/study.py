@@ -13,6 +13,7 @@ from typing import Any
 
 from vesicula._version import __version__
 from vesicula.assess.batch import BatchTask, TaskOutcome, run_batch
+from vesicula.assess.cargo import CargoResult, assess_cargo
 from vesicula.assess.executor import run_tasks
 from vesicula.assess.store import ResultStore, StoredBatches
 from vesicula.core.assessment import Assessment
@@ -197,6 +198,7 @@ class Study:
         settings = settings or AnalysisSettings()
         store = ResultStore(folder=(work or self._work_folder()) / "results")
         placements, version = place_batches(self.manifest.batches, settings.evidence)
+        cargos, version = cargo_of_batches(self.folder, self.manifest.batches, settings.evidence, version)
         tasks = [
             BatchTask(
                 folder=self.folder,
@@ -206,8 +208,9 @@ class Study:
                 store=store,
                 evidence=placement,
                 evidence_sha256=digest,
+                cargo=cargo,
             )
-            for batch, (placement, digest) in zip(self.manifest.batches, placements, strict=True)
+            for batch, (placement, digest), cargo in zip(self.manifest.batches, placements, cargos, strict=True)
         ]
         keys = [""] * len(tasks)
         for done, (index, outcome) in enumerate(run_tasks(run_batch, tasks, workers=workers, cluster=cluster), 1):
@@ -276,6 +279,43 @@ def place_batches(
         asks = [bool(b.cell_source.tissue or b.indication or b.cargo) for b in batches]
         placed = [placer.place(b) if ask else (NOTHING_STATED, NOT_ASKED) for b, ask in zip(batches, asks, strict=True)]
         return list(placed), placer.version
+
+
+def cargo_of_batches(
+    folder: Path, batches: Sequence[Batch], settings: EvidenceSettings, version: str
+) -> tuple[list[CargoResult], str]:
+    """Analyse the batches' cargo tables, and look their molecules up in the evidence store.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The study folder.
+    batches : sequence of Batch
+        From the manifest.
+    settings : EvidenceSettings
+        Which store.
+    version : str
+        Of the store as `place_batches` found it.
+
+    Returns
+    -------
+    tuple of (list of CargoResult, str)
+        One for each batch, empty where it lists no table; and the store's version.
+
+    Raises
+    ------
+    VesiculaError
+        When the store cannot be read, or does not hold the version asked for.
+    """
+    if not any(b.cargo_tables for b in batches):
+        return [CargoResult()] * len(batches), version
+    if settings.store == NO_STORE:
+        return [assess_cargo(folder, b, None) for b in batches], version
+    from vesicula.assess.evidence_place import open_evidence
+
+    with open_evidence(settings.store, settings.as_of) as placer:
+        found = [assess_cargo(folder, b, placer.store, as_of=placer.version) for b in batches]
+        return found, placer.version
 
 
 _NOTHING = (

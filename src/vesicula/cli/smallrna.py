@@ -71,7 +71,7 @@ def _options(command: Callable[..., int]) -> Callable[..., int]:
 @click.argument("fastq", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_options
 def smallrna(fastq: tuple[Path, ...], out: Path, **given: Any) -> int:  # noqa: ANN401 - click's options
-    """Count miRNAs, isomiRs and contaminants in small-RNA FASTQ files.
+    """Count miRNAs, isomiRs and contaminants in small-RNA FASTQs.
 
     Give one FASTQ (plain or gzip) a sample. FOLDER/index.html says which samples can be used and why others cannot;
     mirna_counts.tsv holds the counts. Samples counted before from the same files with the same settings are kept, so

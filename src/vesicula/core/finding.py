@@ -108,7 +108,7 @@ class Finding:
         What it is about; empty below its level.
     topic : str
         Section of the dossier: ``"size"``, ``"concentration"``, ``"purity"``, ``"vesicle-class"``,
-        ``"validity"``, ``"vendor-agreement"``, ``"release"``, ``"file"``, ``"evidence"``.
+        ``"validity"``, ``"vendor-agreement"``, ``"release"``, ``"file"``, ``"cargo"``, ``"evidence"``.
     title : str
         A few words: ``"Mode diameter"``.
     statement : str

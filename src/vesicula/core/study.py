@@ -435,6 +435,16 @@ class Batch(Strict):
             example=["miR-21-5p"],
         ),
     ] = ()
+    cargo_tables: Annotated[
+        tuple[RelativePath, ...],
+        about(
+            "Tables of what was found in the vesicles (miRNA counts, proteins), relative to the study folder; the "
+            "dossier says what they hold, their pathways, and what is claimed of their molecules.",
+            isa="Derived Data File",
+            schema_org="result (File)",
+            example=["proteome.tsv"],
+        ),
+    ] = ()
     storage: Annotated[
         str | None,
         about(
@@ -640,8 +650,9 @@ class Manifest(Strict):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Every file that any measurement of any batch lists."""
-        return tuple(f for b in self.batches for s in b.samples for m in s.measurements for f in m.files)
+        """Every file that any batch lists: those of its measurements, and its cargo tables."""
+        measured = [f for b in self.batches for s in b.samples for m in s.measurements for f in m.files]
+        return (*measured, *(f for b in self.batches for f in b.cargo_tables))
 
     @model_validator(mode="after")
     def _unique(self) -> Manifest:

@@ -55,6 +55,13 @@ TOPICS = {
         "Agreement with the vendor's software",
         "Our numbers against those that the instrument's own software computed from the same data.",
     ),
+    "cargo": (
+        "Cargo",
+        (
+            "What the batch's cargo tables hold, its pathways against what was measured, and the claims that name it. "
+            "That a batch carries what claims name does not say that it acts."
+        ),
+    ),
     "file": ("Remarks on files", ""),
 }
 

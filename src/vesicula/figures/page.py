@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -45,7 +46,11 @@ td.t{min-width:9rem}
 .figures{display:grid;gap:1.2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr))}
 .beside{display:grid;gap:1.2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr));align-items:start}
 .beside>div{min-width:0}
-figure{margin:0;max-width:760px}
+figure{margin:0;max-width:900px}
+article{border:1px solid var(--faint);padding:.6rem .9rem;margin:.6rem 0}
+article h3{margin:.1rem 0}
+article p,article ul{margin:.3rem 0}
+a{color:inherit}
 .figures figure{max-width:640px}
 svg{width:100%;height:auto;display:block}
 figcaption,.note{font-size:.85rem;opacity:.85;max-width:80ch}
@@ -209,9 +214,22 @@ def _class(name: str) -> Markup:
     return Markup(' class="{}"').format(name) if name else Markup("")
 
 
+def card(parts: Iterable[Markup]) -> Markup:
+    """Return parts within a frame."""
+    return Markup("<article>{}</article>").format(Markup("").join(parts))
+
+
+def opened(summary: str, parts: Iterable[Markup], *, closed: bool = False) -> Markup:
+    """Return parts that a reader may fold away, or, if `closed`, open."""
+    whole = Markup("<details{}><summary><b>{}</b></summary>{}</details>")
+    return whole.format(Markup("") if closed else Markup(" open"), summary, Markup("").join(parts))
+
+
 def drawing(figure: Figure) -> Markup:
     """Return a figure with its caption; its SVG is markup made by this package, in which all text is escaped."""
-    svg = Markup(figure.svg)  # noqa: S704 - as the docstring says
+    width = re.search(r'viewBox="0 0 (\d+)', figure.svg)
+    most = round(1.2 * int(width[1])) if width else 900
+    svg = Markup(figure.svg.replace("<svg ", f'<svg style="max-width:{most}px" ', 1))  # noqa: S704 - as the docstring says
     whole = Markup('<figure><div class="drawn">{}</div><figcaption>{}</figcaption></figure>')
     return whole.format(svg, _glued(figure.caption))
 

@@ -139,8 +139,23 @@ def _check_batch(work: _Work, b: int, batch: Batch) -> None:
         (batch.freeze_thaw_cycles is None, "freeze_thaw_cycles", f"{silent} how often they were thawed"),
     ]
     work.problems += [note(line, f"{name} states no {key}: {effect}") for lacking, key, effect in lacks if lacking]
+    for t, path in enumerate(batch.cargo_tables):
+        _check_cargo(work, work.source.line("batches", b, "cargo_tables", t), path)
     for s, sample in enumerate(batch.samples):
         _check_sample(work, (b, s), sample)
+
+
+def _check_cargo(work: _Work, line: int, path: str) -> None:
+    if not is_usable(work.folder, path):
+        return  # said already
+    from vesicula.cargo.effect.table import read_cargo  # only where there is a cargo table
+
+    try:
+        read_cargo(work.folder / path)
+    except UnreadableFile as fault:
+        details = f"{fault.where}: expected {fault.expected}, found {fault.found}"
+        message = f"the cargo table {shorten(path)!r} cannot be read: {details}"
+        work.problems.append(warning(line, message, fault.remedy))
 
 
 def _check_sample(work: _Work, place: tuple[int, int], sample: Sample) -> None:

@@ -1,0 +1,1 @@
+"""From cargo to mechanism: targets, pathways against the right background, activity, and what the claims say."""
