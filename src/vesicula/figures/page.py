@@ -46,7 +46,7 @@ td.t{min-width:9rem}
 .figures{display:grid;gap:1.2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr))}
 .beside{display:grid;gap:1.2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr));align-items:start}
 .beside>div{min-width:0}
-figure{margin:0;max-width:900px}
+figure{margin:0 0 1rem;max-width:900px}
 article{border:1px solid var(--faint);padding:.6rem .9rem;margin:.6rem 0}
 article h3{margin:.1rem 0}
 article p,article ul{margin:.3rem 0}
