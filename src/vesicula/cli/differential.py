@@ -32,6 +32,8 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
                      help="Test only what has so many counts in as many samples as the smaller condition has."),
         click.option("--level", type=click.FloatRange(0.0001, 0.5), default=0.05, show_default=True,
                      help="False discovery rate."),
+        click.option("--reference", type=click.Choice(["t", "normal"]), default="t", show_default=True,
+                     help="What the statistic is held against: Student's t, or the normal as in DESeq2 itself."),
         click.option("--control", "controls", multiple=True, metavar="NAME", help="A spike-in; repeat it."),
         click.option("--species", default="hsa", show_default=True,
                      help="Of the packaged miRNAs, for sorting motifs: hsa, bta or none."),
@@ -70,7 +72,7 @@ def differential(counts: Path, **given: Any) -> None:  # noqa: ANN401 - click's 
     sources = _sources(given, table, samples)
     result = count_test(
         table.counts, table.mirnas, table.samples, design, min_count=given["min_count"], controls=given["controls"],
-        level=given["level"], processes=given["processes"],
+        level=given["level"], reference=given["reference"], processes=given["processes"],
     )  # fmt: skip
     found = Comparison(test=result, level=given["level"])
     found = Comparison(

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from vesicula.cargo.enrichment.counts import METHOD, CountTest
-from vesicula.cargo.enrichment.report import Comparison, verdict_lines
+from vesicula.cargo.enrichment.report import Comparison, reference_text, verdict_lines
 from vesicula.figures.differential import MOST_ROWS, Compared, heat_map, ma_plot, volcano
 from vesicula.figures.figure import Figure
 from vesicula.figures.page import bullets, drawings, heading, note, page, table
@@ -131,7 +131,7 @@ def _sample_table(t: CountTest) -> Markup:
 def _notes(found: Comparison) -> list[str]:
     return [
         *found.test.notes,
-        "Intervals and p values come from the normal approximation of the model; they are not adjusted for many tests.",
+        f"Intervals and p values: {reference_text(found.test)}. Intervals are not adjusted for many tests.",
         "Shrunken fold changes are for ranking: they draw what is uncertain towards zero.",
         f"Method: {METHOD.text} {found.test.version}, doi {METHOD.doi}.",
     ]

@@ -95,6 +95,16 @@ def verdict_lines(found: Comparison) -> list[str]:
     return lines
 
 
+def reference_text(t: CountTest) -> str:
+    """Return what the statistic was held against."""
+    if np.isinf(t.df):
+        return "normal distribution, as DESeq2 has it, which calls more than it states where samples are few"
+    return (
+        f"Student's t of {t.df:.1f} degrees of freedom ({len(t.design.units) - t.design.matrix.shape[1]} of the "
+        "residuals, the rest from the prior of the dispersions); DESeq2 itself takes the normal distribution"
+    )
+
+
 def _effect(t: CountTest, i: int) -> str:
     return f"{t.mirnas[i]} (log2 {t.effect[i]:+.1f}, 95 % {t.low[i]:+.1f} to {t.high[i]:+.1f})"
 
@@ -103,12 +113,12 @@ def _cautions(found: Comparison, tested: int, changed: int, smallest: int) -> li
     lines = []
     if smallest < 4:
         lines.append(
-            f"Caution: with {smallest} samples in a condition, how much miRNAs scatter is guessed from one another; do "
-            "not take the false discovery rate at its word (docs/validation/cargo-statistics.md)."
+            f"Caution: with {smallest} samples in a condition, how much miRNAs scatter is guessed from one another, "
+            "and much of what differs is missed (docs/validation/cargo-statistics.md)."
         )
     if 0 < changed <= FEW:
         lines.append(
-            "Caution: so few calls may be chance. Where nothing differs, one comparison in six still has a call "
+            "Caution: so few calls may be chance: where nothing differs, about one comparison in twenty has one "
             "(docs/validation/cargo-statistics.md)."
         )
     if changed > tested / 2:
@@ -177,7 +187,7 @@ def json_report(found: Comparison) -> dict[str, Any]:
     return {
         "vesicula": __version__,
         "verdict": verdict_lines(found),
-        "method": {"text": METHOD.text, "doi": METHOD.doi, "pydeseq2": t.version},
+        "method": {"text": METHOD.text, "doi": METHOD.doi, "pydeseq2": t.version, "reference": reference_text(t)},
         "compared": {"test": d.test, "reference": d.reference, "blocks": list(d.blocks), "units": list(d.units),
                      "conditions": list(d.conditions)},
         "false_discovery_rate": found.level,

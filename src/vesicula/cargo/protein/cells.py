@@ -170,8 +170,9 @@ def _delimiter(text: str) -> str:
 
 
 def _split(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    # A field larger than this is not one of a protein table; without a limit a stray quote eats the file.
-    csv.field_size_limit(4 * 1024 * 1024)
+    # A field larger than this is not one of a protein table; without a limit a stray quote eats the file. The limit is
+    # the csv module's, for all of the process: it is put back.
+    before = csv.field_size_limit(4 * 1024 * 1024)
     reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter)
     rows: list[tuple[int, list[str]]] = []
     try:
@@ -184,6 +185,8 @@ def _split(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]
             found=str(error),
             remedy="Check for a quotation mark that is never closed.",
         ) from error
+    finally:
+        csv.field_size_limit(before)
     return rows
 
 
