@@ -134,7 +134,7 @@ def test_known_ratios_of_synthetic_mirna_come_out(shared: Found) -> None:
     assert (np.abs(np.diff(medians) + 2 * np.log2(10)) < allowed).all()
     assert abs(np.mean(medians)) < 2
     far = np.array([s in "AD" for s in subpools])
-    # A thousandfold is called by all means, though seven libraries leave Student's t fewer than nine degrees of freedom.
+    # A thousandfold is called, though seven libraries leave Student's t fewer than nine degrees of freedom.
     assert (found.adjusted_p[far] < 1e-3).all()
 
 
