@@ -15,6 +15,30 @@ COMMANDS = {
     "read": ("vesicula.cli.read", "read", "Show what is in an instrument file; write it as JSON, CSV or Parquet."),
     "run": ("vesicula.cli.run", "run", "Analyse a study folder and write its dossier."),
     "verify": ("vesicula.cli.run", "verify", "Recompute a dossier and say whether it still holds."),
+    "nta": ("vesicula.cli.nta", "nta", "Track nanoparticles in a raw video: sizes, concentration, and a page."),
+    "smallrna": ("vesicula.cli.smallrna", "smallrna", "Count miRNAs, isomiRs and contaminants in small-RNA FASTQs."),
+    "proteome": (
+        "vesicula.cli.proteome",
+        "proteome",
+        "Judge the proteins of vesicles: purity, what is missing, what differs, and which pathways that means.",
+    ),
+    "differential": (
+        "vesicula.cli.differential",
+        "differential",
+        "Compare miRNA counts of two conditions: what differs, sorting motifs, and what is foreign.",
+    ),
+    "cargo": (
+        "vesicula.cli.cargo",
+        "cargo",
+        "Take cargo to mechanism: pathways against the right background, activity, and what claims say of it.",
+    ),
+    "secrete": ("vesicula.cli.secrete", "secrete", "Predict what cells make and let go, with what is not known."),
+    "isolate": (
+        "vesicula.cli.isolate",
+        "isolate",
+        "Simulate an isolation protocol: yield, purity and cost after each step.",
+    ),
+    "plan": ("vesicula.cli.plan", "plan", "Search isolation protocols for a target, or move one to another rotor."),
     "evidence": (
         "vesicula.cli.evidence",
         "evidence",
@@ -25,30 +49,6 @@ COMMANDS = {
         "mechanism",
         "Show by which mechanism the claims say that a cargo acts, path by path.",
     ),
-    "cargo": (
-        "vesicula.cli.cargo",
-        "cargo",
-        "Take cargo to mechanism: pathways against the right background, activity, and what claims say of it.",
-    ),
-    "differential": (
-        "vesicula.cli.differential",
-        "differential",
-        "Compare miRNA counts of two conditions: what differs, sorting motifs, and what is foreign.",
-    ),
-    "isolate": (
-        "vesicula.cli.isolate",
-        "isolate",
-        "Simulate an isolation protocol: yield, purity and cost after each step.",
-    ),
-    "secrete": ("vesicula.cli.secrete", "secrete", "Predict what cells make and let go, with what is not known."),
-    "plan": ("vesicula.cli.plan", "plan", "Search isolation protocols for a target, or move one to another rotor."),
-    "nta": ("vesicula.cli.nta", "nta", "Track nanoparticles in a raw video: sizes, concentration, and a page."),
-    "proteome": (
-        "vesicula.cli.proteome",
-        "proteome",
-        "Judge the proteins of vesicles: purity, what is missing, what differs, and which pathways that means.",
-    ),
-    "smallrna": ("vesicula.cli.smallrna", "smallrna", "Count miRNAs, isomiRs and contaminants in small-RNA FASTQs."),
     "demo": ("vesicula.cli.run", "demo", "Run the main job on real files that come with vesicula."),
 }
 """Command: module, name in it, and the line that --help shows (a test holds it against the docstring)."""
