@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import importlib.util
+import itertools
 import json
 import os
 import resource
@@ -31,6 +32,8 @@ import numpy as np
 from vesicula.cargo.smallrna import MirnaReference, References, kit_named, packaged_mirnas, quantify_fastq
 from vesicula.cargo.smallrna.simulate import SimulatedLibrary, fastq_bytes, simulate_reads, write_fastq
 
+MOST_SIMULATED = 10
+"""Millions of reads; larger files repeat them."""
 PART = 500_000
 """Reads simulated at a time; each part is a gzip member of its own, and has its own 500 miRNAs."""
 ADAPTER = kit_named("truseq").adapter_3p
@@ -409,13 +412,15 @@ def compile_time(path: Path) -> None:
 
 
 def linear(parts: list[Path], folder: Path, millions: Iterable[int], repeats: int) -> None:
+    simulated = len(parts) * PART // 1_000_000
     print("\nCost by number of reads (warm), with the fastest unpacking at hand")
+    print(f"  (above {simulated} million the same reads again)")
     for m in millions:
-        path = joined(parts[: m * 1_000_000 // PART], folder / "linear.fastq.gz")
+        path = joined(itertools.islice(itertools.cycle(parts), m * 1_000_000 // PART), folder / "linear.fastq.gz")
         unpack = unpackers(path)
         name, call = next(iter(unpack.items()))
         gunzip, us = Best(), Ours()
-        for _ in range(repeats):
+        for _ in range(repeats if m <= simulated else 1):
             gunzip.time(call)
             us.run(path, 2)
         warm = us.warm
@@ -429,7 +434,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reads", type=int, default=2_000_000, help="of the timed files (multiples of 500,000)")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--linear", type=int, nargs="*", default=[1, 3, 10], help="millions of reads")
+    parser.add_argument("--linear", type=int, nargs="*", default=[1, 3, 10, 30, 100],
+                        help="millions of reads")  # fmt: skip
     parser.add_argument("--libraries", type=int, default=5, help="of the accuracy table; 0: none")
     parser.add_argument("--folder", type=Path, help="where simulated files are kept between runs")
     parser.add_argument("--accuracy-only", action="store_true")
@@ -444,7 +450,7 @@ def main() -> None:
             return
         bowtie = Bowtie(packaged_mirnas(), Path(temporary)) if shutil.which("bowtie") else None
         wanted = options.reads // PART
-        most = max([wanted, *(m * 1_000_000 // PART for m in options.linear)])
+        most = max([wanted, *(min(m, MOST_SIMULATED) * 1_000_000 // PART for m in options.linear)])
         parts = make_parts(folder, "library", most, unrelated=0.05)
         many = make_parts(folder, "distinct", wanted, unrelated=0.6)
         small = joined(parts[:wanted], Path(temporary) / "a.fastq.gz")

@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import gammaincinv
 
 from vesicula.cargo.smallrna._match_kernels import MISMATCH_COST
 from vesicula.cargo.smallrna.assign import Hits, Ints, MirnaIndex
@@ -121,6 +120,8 @@ def foreign_reads(table: pl.DataFrame, mirna_reads: int, *, level: float = 0.95)
     level : float
         Of the interval.
     """
+    from scipy.special import gammaincinv  # slow to import
+
     if not table.width:
         return ForeignReads(
             reads=0, beyond_errors=0, errors=0.0, all_mirna=mirna_reads, share=None, low=None, high=None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from scipy.special import gammaincinv
-
 PROBABILITY = 0.95
 FEW = 10
 """Reads that many users ask of a miRNA before they call it present (a habit of the field, not a finding)."""
@@ -23,6 +21,8 @@ def reads_needed(at_least: int = 1, probability: float = PROBABILITY) -> float:
     probability : float
         Between 0 and 1.
     """
+    from scipy.special import gammaincinv  # slow to import
+
     return float(gammaincinv(at_least, probability))
 
 
