@@ -210,7 +210,7 @@ def main():
 
     warnings.filterwarnings("ignore")
     tp.quiet()
-    length = 64 if quick else 80
+    length = 64 if quick else 200
     rng = np.random.default_rng(20261121)
     warm = movie(rng, 20, 34, 5)
     ours(warm, 1)

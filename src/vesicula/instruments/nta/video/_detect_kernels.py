@@ -29,8 +29,8 @@ def _mirror(k: int, size: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def smooth(image: Image, half: Image) -> Image:  # noqa: C901 - unrolled for speed: one compiled pass
-    """Convolve with a symmetric separable kernel, ``half[0]`` its centre; edges are mirrored."""
+def smooth(image: Image, half: Image, out: Image) -> None:  # noqa: C901 - unrolled for speed: one compiled pass
+    """Convolve with a symmetric separable kernel, ``half[0]`` its centre, into `out`; edges are mirrored."""
     height, width = image.shape
     radius = half.size - 1
     # Three pairs of taps at a time: the running sum is read and written a third as often.
@@ -38,7 +38,6 @@ def smooth(image: Image, half: Image) -> Image:  # noqa: C901 - unrolled for spe
     taps = np.zeros(3 * triples + 1, np.float32)
     taps[: radius + 1] = half
     reach = 3 * triples
-    out = np.empty((height, width), np.float32)
     row = np.empty(width + 2 * reach, np.float32)
     for y in range(height):
         centre = image[y]
@@ -71,7 +70,6 @@ def smooth(image: Image, half: Image) -> Image:  # noqa: C901 - unrolled for spe
             else:
                 for x in range(width):
                     target[x] += w0 * (a[x] + b[x]) + w1 * (c[x] + d[x]) + w2 * (e[x] + f[x])
-    return out
 
 
 @njit(cache=True, nogil=True)
@@ -135,8 +133,8 @@ def _slope(coarse: Image) -> Image:
 
 
 @njit(cache=True, nogil=True)
-def _flattened(frame: Frame, sign: float, coarse: Image, block: int) -> Image:
-    """Return `sign` times the frame less the bilinear interpolation of block means, continued straight at borders."""
+def _flattened(frame: Frame, sign: float, coarse: Image, block: int, out: Image) -> None:
+    """Write `sign` times the frame less the bilinear interpolation of block means, continued straight at borders."""
     height, width = frame.shape
     rows, columns = coarse.shape
     across = np.empty((rows, width), np.float32)
@@ -151,7 +149,6 @@ def _flattened(frame: Frame, sign: float, coarse: Image, block: int) -> Image:
         for x in range(width):
             i = index[x]
             across[j, x] = coarse[j, i] + share[x] * (coarse[j, i + step] - coarse[j, i])
-    out = np.empty((height, width), np.float32)
     factor = np.float32(sign)
     for y in range(height):
         place = (y + 0.5) / block - 0.5
@@ -161,17 +158,25 @@ def _flattened(frame: Frame, sign: float, coarse: Image, block: int) -> Image:
         source, target = frame[y], out[y]
         for x in range(width):
             target[x] = factor * np.float32(source[x]) - above[x] - part * (below[x] - above[x])
-    return out
 
 
 @njit(cache=True, nogil=True)
-def band_pass(frame: Frame, sign: float, narrow: Image, wide: Image, block: int) -> Image:
-    """Take off the background (block means smoothed widely), then smooth by the spot's own width."""
+def band_pass(
+    frame: Frame, sign: float, narrow: Image, wide: Image, block: int, scratch: Image, out: Image
+) -> None:
+    """Take off the background (block means smoothed widely), then smooth by the spot's own width, into `out`.
+
+    ``scratch`` and ``out`` are of the frame's shape and used again from frame to frame: memory that is fresh from the
+    system costs as much time as the filter.
+    """
     coarse = _binned(frame, sign, block)
     # The surface is taken off first: mirroring a slope at the border would bend the background there.
     ground = _slope(coarse)
-    ground += smooth(coarse - ground, wide)
-    return smooth(_flattened(frame, sign, ground, block), narrow)
+    bent = np.empty_like(coarse)
+    smooth(coarse - ground, wide, bent)
+    ground += bent
+    _flattened(frame, sign, ground, block, scratch)
+    smooth(scratch, narrow, out)
 
 
 @njit(cache=True, nogil=True)

@@ -30,6 +30,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from queue import SimpleQueue
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -451,6 +452,7 @@ def detect(frames: Movie | Iterable[Frame], settings: DetectSettings, *, progres
     stream: Iterable[Frame] = frames if isinstance(frames, Iterable) else frames.frames()
     found: list[_FrameSpots] = []
     plan: _Plan | None = None
+    room: _Room | None = None
     shape: tuple[int, int] | None = None
     with ThreadPoolExecutor(max_workers=settings.threads) as pool:
         for block in _blocks(stream):
@@ -459,10 +461,12 @@ def detect(frames: Movie | Iterable[Frame], settings: DetectSettings, *, progres
             if plan is None:
                 sigma = settings.sigma_px or estimate_spot_sigma_px(block, polarity=settings.polarity)
                 plan = _plan(block[0].shape, settings, sigma)
-            spotted = _detect_block(block, plan, pool)
+            if room is None:
+                room = _Room(len(block), block[0].shape, settings.threads)
+            spotted = _detect_block(block, plan, room, pool)
             if not found and settings.split_pairs is None and _is_blurred(spotted, plan, block[0].size):
                 plan = replace(plan, split_pairs=False)
-                spotted = _detect_block(block, plan, pool)
+                spotted = _detect_block(block, plan, room, pool)
             found.extend(spotted)
             if progress is not None:
                 progress(len(found))
@@ -480,16 +484,34 @@ def _is_blurred(found: list[_FrameSpots], plan: _Plan, area_px: int) -> bool:
     return split > 2.0 * by_chance + 3.0 * math.sqrt(by_chance) + 3.0
 
 
-def _detect_block(block: list[Frame], plan: _Plan, pool: ThreadPoolExecutor) -> list[_FrameSpots]:
-    def passed(frame: Frame) -> Image:
-        result: Image = kernels.band_pass(frame, plan.sign, plan.narrow, plan.wide, plan.block)
-        return result
+class _Room:
+    """Memory for the filtered frames of a block, used again from block to block."""
 
+    def __init__(self, frames: int, shape: tuple[int, int], threads: int) -> None:
+        self.filtered = np.empty((frames, *shape), np.float32)
+        self._scratch: SimpleQueue[Image] = SimpleQueue()
+        for _ in range(threads):
+            self._scratch.put(np.empty(shape, np.float32))
+
+    def band_pass(self, block: list[Frame], plan: _Plan, pool: ThreadPoolExecutor) -> list[Image]:
+        """Filter a block; what is returned holds until the next call."""
+        out = list(self.filtered[: len(block)])
+
+        def passed(k: int) -> None:
+            scratch = self._scratch.get()
+            kernels.band_pass(block[k], plan.sign, plan.narrow, plan.wide, plan.block, scratch, out[k])
+            self._scratch.put(scratch)
+
+        list(pool.map(passed, range(len(block))))
+        return out
+
+
+def _detect_block(block: list[Frame], plan: _Plan, room: _Room, pool: ThreadPoolExecutor) -> list[_FrameSpots]:
     def maxima(image: Image) -> FloatArray:
         found: FloatArray = kernels.local_maxima(image, lowest, plan.edges[0], plan.edges[1], plan.threshold)
         return found
 
-    filtered = list(pool.map(passed, block))
+    filtered = room.band_pass(block, plan, pool)
     # Spots and their dark halos pass for noise at first, in a crowd as much as half of it: low maxima are kept, and
     # the noise taken again without the clear spots.
     first = _noise_map(filtered[::4], None, plan, pool)
