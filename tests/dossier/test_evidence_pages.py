@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
-import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -24,7 +23,9 @@ from vesicula.evidence.store import Store, open_store
 from vesicula.mechanism.graph import node_id
 from vesicula.mechanism.overview_model import Overview, Statement
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 HOSTILE = "</style><script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
 NAMES = ("a/b\\c: lab's \"condition\"", "Lab Disease", "lab-disease", "疾患", "../../etc/passwd", HOSTILE, "con",
          "x" * 3000)  # fmt: skip
@@ -359,33 +360,28 @@ def test_the_command_writes_and_says_what(tmp_path: Path) -> None:
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-def test_in_a_browser(site: Path, hostile: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
+def test_in_a_browser(browser: Browser, site: Path, hostile: Path) -> None:
     complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 390, "height": 800})
-        page.on("console", lambda m: complaints.append(m.text))
-        page.on("pageerror", lambda e: complaints.append(str(e)))
-        page.on("request", lambda r: None if r.url.startswith(("file:", "data:")) else complaints.append(r.url))
-        seen = [site / "index.html", site / "trials.html", site / "names.html", site / "doubts.html",
-                _one(site, "tumours/glioblastoma-??????????.html"), _one(site, "molecules/mir-222-??????????.html"),
-                _one(site, "conditions/acute-kidney-injury-??????????.html"),
-                *hostile.rglob("conditions/lab-*.html"), *hostile.rglob("conditions/x*.html")]  # fmt: skip
-        for path in seen:
-            page.goto(path.as_uri())
-            assert page.evaluate("document.documentElement.scrollWidth") == 390, path
-            assert page.evaluate("window.hacked") is None
-        page.goto(_one(site, "tumours/glioblastoma-??????????.html").as_uri())
-        left, right = page.locator(".side.promoting"), page.locator(".side.inhibiting")
-        assert right.bounding_box()["y"] > left.bounding_box()["y"]  # type: ignore[index]
-        page.set_viewport_size({"width": 1280, "height": 800})
-        assert right.bounding_box()["y"] == left.bounding_box()["y"]  # type: ignore[index]
-        page.goto((site / "index.html").as_uri())
-        page.fill("#search", "DOID:3068")
-        shown = page.locator("li[data-search]:visible")
-        assert {t.split()[0] for t in shown.all_inner_texts()} == {"glioblastoma"}
-        browser.close()
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.on("console", lambda m: complaints.append(m.text))
+    page.on("pageerror", lambda e: complaints.append(str(e)))
+    page.on("request", lambda r: None if r.url.startswith(("file:", "data:")) else complaints.append(r.url))
+    seen = [site / "index.html", site / "trials.html", site / "names.html", site / "doubts.html",
+            _one(site, "tumours/glioblastoma-??????????.html"), _one(site, "molecules/mir-222-??????????.html"),
+            _one(site, "conditions/acute-kidney-injury-??????????.html"),
+            *hostile.rglob("conditions/lab-*.html"), *hostile.rglob("conditions/x*.html")]  # fmt: skip
+    for path in seen:
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") == 390, path
+        assert page.evaluate("window.hacked") is None
+    page.goto(_one(site, "tumours/glioblastoma-??????????.html").as_uri())
+    left, right = page.locator(".side.promoting"), page.locator(".side.inhibiting")
+    assert right.bounding_box()["y"] > left.bounding_box()["y"]  # type: ignore[index]
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert right.bounding_box()["y"] == left.bounding_box()["y"]  # type: ignore[index]
+    page.goto((site / "index.html").as_uri())
+    page.fill("#search", "DOID:3068")
+    shown = page.locator("li[data-search]:visible")
+    assert {t.split()[0] for t in shown.all_inner_texts()} == {"glioblastoma"}
+    page.close()
     assert complaints == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -18,7 +17,6 @@ from vesicula.mechanism.picture import MOST_NODES, MOST_PATHS, drawn_paths, pict
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '</script><script>alert(1)</script>"&<!--\x00\ud800]]>'
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def parse(svg):
@@ -189,16 +187,6 @@ def test_long_names_are_wrapped_to_two_lines():
     ]
 
 
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
 def open_page(browser, packaged_graph, aki, tmp_path):
     write_picture(packaged_graph, aki, tmp_path / "p.html", title="AKI")
@@ -218,12 +206,8 @@ def open_page(browser, packaged_graph, aki, tmp_path):
     assert complaints == []
 
 
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-
-
 @pytest.mark.browser
 @pytest.mark.slow
-@needs_chromium
 def test_pointing_dims_the_others_and_picking_shows_the_rows(open_page, packaged_graph, aki):
     page = open_page()
     data = json.loads(page.locator("script.mech-data").text_content())
@@ -252,7 +236,6 @@ def test_pointing_dims_the_others_and_picking_shows_the_rows(open_page, packaged
 
 @pytest.mark.browser
 @pytest.mark.slow
-@needs_chromium
 def test_keys_walk_the_picture_and_doubts_are_shown(open_page):
     page = open_page()
     data = json.loads(page.locator("script.mech-data").text_content())
@@ -273,7 +256,6 @@ def test_keys_walk_the_picture_and_doubts_are_shown(open_page):
 
 @pytest.mark.browser
 @pytest.mark.slow
-@needs_chromium
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_never_overflows(open_page, width):
     page = open_page(width)

@@ -14,19 +14,6 @@ from vesicula.cargo.protein import ProteinTable, join_tables, read_protein_table
 SHARED = Path(os.environ.get("VESICULA_SHARED", Path(__file__).parents[3].parent / "shared")) / "data"
 
 
-@pytest.fixture
-def shared() -> Callable[[str], Path]:
-    """Return one of the real tables by a pattern, or skip."""
-
-    def find(pattern: str) -> Path:
-        found = sorted(SHARED.glob(pattern))
-        if not found:
-            pytest.skip(f"no {pattern} in the shared data")
-        return found[0]
-
-    return find
-
-
 @pytest.fixture(scope="session")
 def milk() -> ProteinTable:
     """Vesicles of human milk by four methods of isolation, three pools each (PEAKS, MIT licence)."""

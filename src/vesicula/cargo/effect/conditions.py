@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from vesicula.cargo.effect.table import CargoTable, canonical_mirna
 from vesicula.cargo.effect.targets import split_arm
 from vesicula.evidence.balance import tumour_balance
@@ -214,6 +216,7 @@ def place_cargo(
     index = _Index.of(claims)
     if condition is not None:
         notes += store.query(Question(condition=condition, limit=1), as_of=version).unmatched
+    beside = _Beside(store=store, version=version, table=table, listed=listed, condition=condition)
     found: list[CargoEvidence] = []
     cited: dict[str, Claim] = {}
     for i in ordered:
@@ -221,7 +224,7 @@ def place_cargo(
         if not named:
             continue
         own = graph or load_graph(store, molecule=table.labels[i], as_of=version)
-        entry = _evidence(store, own, table, i, named, listed, condition, version)
+        entry = _evidence(beside, own, i, named)
         found.append(entry)
         cited.update({c.record_id: c for _, c in named})
     found.sort(key=lambda e: (not e.sure, "cargo" not in e.roles, not e.in_list))
@@ -314,18 +317,21 @@ def _order(table: CargoTable, rows: Sequence[int], listed: Mapping[str, str]) ->
     return sorted(rows, key=lambda i: (table.keys[i] not in listed, -mean[i], i))
 
 
-def _evidence(  # noqa: PLR0913, PLR0917 - one molecule and all that it is placed beside
-    store: Store,
-    graph: Graph,
-    table: CargoTable,
-    row: int,
-    named: Sequence[tuple[Mention, Claim]],
-    listed: Mapping[str, str],
-    condition: str | None,
-    version: str,
-) -> CargoEvidence:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Beside:
+    """What each molecule of a batch is placed beside."""
+
+    store: Store
+    version: str
+    table: CargoTable
+    listed: Mapping[str, str]
+    condition: str | None
+
+
+def _evidence(beside: _Beside, graph: Graph, row: int, named: Sequence[tuple[Mention, Claim]]) -> CargoEvidence:
+    table, listed = beside.table, beside.listed
     label = table.labels[row]
-    found = [p for p in paths(graph, molecule=label, condition=condition, limit=None) if not p.inferred]
+    found = [p for p in paths(graph, molecule=label, condition=beside.condition, limit=None) if not p.inferred]
     ways: dict[str, set[str]] = {}
     for mention, claim in named:
         ways.setdefault(claim.record_id, set()).add(naming_of(table, row, mention))
@@ -339,7 +345,7 @@ def _evidence(  # noqa: PLR0913, PLR0917 - one molecule and all that it is place
         naming=next(way for way in NAMINGS if way in every),
         paths=tuple(_statement(p) for p in found[:MOST_PATHS]),
         all_paths=len(found),
-        sides=_sides(store, label, version),
+        sides=_sides(beside.store, label, beside.version),
         claims=tuple(dict.fromkeys(c.record_id for _, c in named)),
         as_cargo=tuple(dict.fromkeys(c.record_id for m, c in named if m.role == "cargo")),
         unsure=tuple(record for record, found_ways in ways.items() if not found_ways & set(SURE)),
@@ -349,9 +355,9 @@ def _evidence(  # noqa: PLR0913, PLR0917 - one molecule and all that it is place
 def standing(table: CargoTable, row: int, listed: str) -> str:
     """Return in words how a molecule stands in the batch."""
     parts = [listed] if listed else []
-    if table.effect is not None and table.effect[row] == table.effect[row]:
+    if table.effect is not None and np.isfinite(table.effect[row]):
         word = f"log2 fold change {table.effect[row]:+.2f}"
-        if table.adjusted_p is not None and table.adjusted_p[row] == table.adjusted_p[row]:
+        if table.adjusted_p is not None and np.isfinite(table.adjusted_p[row]):
             word += f", adjusted p {table.adjusted_p[row]:.2g}"
         parts.append(word)
     if table.samples:
