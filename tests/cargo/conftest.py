@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SHARED = Path(os.environ.get("VESICULA_SHARED", Path(__file__).parents[3].parent / "shared")) / "data"
+SHARED = Path(os.environ.get("VESICULA_SHARED", Path(__file__).parents[2].parent / "shared")) / "data"
 
 
 @pytest.fixture
