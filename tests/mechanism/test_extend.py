@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import time
 from importlib.resources import files
 
 import pytest
@@ -319,14 +318,6 @@ def test_command_says_the_nearest_names(tmp_path, options, expected):
     assert done.exit_code == 0
     assert "0 paths." in done.output
     assert expected in done.output
-
-
-def test_extending_is_quick(packaged_graph):
-    load_tables()
-    start = time.process_time()
-    extend(packaged_graph, load_tables())
-    # Of the processor, so that a busy machine does not count: 0.1 s; ten times that would be felt at each call.
-    assert time.process_time() - start < 1.0
 
 
 def test_contradictory_claims_show_as_such_in_text_tables_and_graphml(graph_with):

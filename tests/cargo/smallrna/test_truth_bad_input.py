@@ -28,6 +28,8 @@ GOOD = f"@r\n{LET7A}{TRUSEQ.adapter_3p}\n+\n{'I' * 43}\n"
         ("a.fastq", b"PK\x03\x04 a zip", "line 1", "PK"),
         ("a.fastq", b"@r\nACGT\nIIII\n" * 9, "record 1", "another line"),
     ],
+    # Names of their own: gzip writes the time into its head, and the bytes would name the test anew each second.
+    ids=["FASTA", "packed FASTA", "empty", "packed nothing", "cut gzip", "zip", "broken records"],
 )
 def test_what_cannot_be_read_is_one_error(
     references: References, tmp_path: Path, name: str, content: bytes, place: str, message: str
