@@ -255,3 +255,15 @@ def test_the_same_spots_of_real_beads_step_alike_in_both_programs(water):
     # Lag-1 MSD on the same pairs: what differs between the programs' ensembles is which spots they take, not where
     # they put them (trackpy's own lag-1 value falls by a third when its walkthrough's filters are applied).
     assert ours.mean() == pytest.approx(theirs.mean(), rel=0.02)
+
+
+def test_order_by_track_and_medians_are_those_of_numpy():
+    rng = np.random.default_rng(17)
+    for count in (0, 1, 500):
+        track = rng.integers(0, 40, count)
+        np.testing.assert_array_equal(kernels.by_track(track), np.argsort(track, kind="stable"))
+    values = rng.normal(size=(50, 2))
+    bounds = np.array([0, 0, 7, 20, 20, 50])
+    found = kernels.medians(values, bounds, np.array([8.0, 9.0]))
+    for row, (low, high) in zip(found, itertools.pairwise(bounds), strict=True):
+        np.testing.assert_array_equal(row, np.median(values[low:high], axis=0) if high > low else [8.0, 9.0])

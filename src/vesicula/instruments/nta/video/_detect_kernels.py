@@ -17,6 +17,12 @@ from vesicula.instruments.nta.video.model import BoolArray, Frame, IntArray
 
 Image: TypeAlias = npt.NDArray[np.float32]
 
+_NEWS = 0.1
+"""Change of a spot's light, in pixel noises, that has its neighbours fitted again: for a spot of 2 px SD about a
+quarter of the error that its height has anyhow."""
+_SETTLED = 0.05
+"""Last step of a fit over the pixel noise by the height: a sixteenth of the Cramer-Rao bound, sqrt(2 / pi) of that."""
+
 
 @njit(cache=True, nogil=True)
 def _mirror(k: int, size: int) -> int:
@@ -232,6 +238,18 @@ def robust_sd(samples: Image, clip: float, clipped_sd: float) -> float:
 
 
 @njit(cache=True, nogil=True)
+def tile_value(tiles: FloatArray, spots: FloatArray, height: int, width: int) -> FloatArray:
+    """Return the value of the tile that each spot (rows of y, x, ...) of a frame is in."""
+    rows, columns = tiles.shape
+    out = np.empty(spots.shape[0])
+    for k in range(spots.shape[0]):
+        j = min(max(int(spots[k, 0]) * rows // height, 0), rows - 1)
+        i = min(max(int(spots[k, 1]) * columns // width, 0), columns - 1)
+        out[k] = tiles[j, i]
+    return out
+
+
+@njit(cache=True, nogil=True)
 def local_maxima(filtered: Image, noise: FloatArray, edge_y: Image, edge_x: Image, threshold: float) -> FloatArray:
     """Return rows of (y, x, height) for every pixel above `threshold` noises that tops its eight neighbours.
 
@@ -254,18 +272,15 @@ def local_maxima(filtered: Image, noise: FloatArray, edge_y: Image, edge_x: Imag
             for x in range(width):
                 floor[x] = threshold * noise[j, x * columns // width] * edge_y[y] * edge_x[x]
         line = filtered[y]
-        whole = 0 < y < height - 1
-        if whole:
-            _row_tops(filtered[y - 1], line, filtered[y + 1], floor, flags)
-        else:
-            flags[:width] = 1
-        flags[0] = flags[width - 1] = 1
+        # Without branches: what comes next, a few tops of rows, cannot be foreseen by a processor.
+        for x in range(1, width - 1):
+            flags[x] = (line[x] > floor[x]) & (line[x] > line[x - 1]) & (line[x] >= line[x + 1])
+        flags[0], flags[width - 1] = line[0] > floor[0], line[width - 1] > floor[width - 1]
         for k in range(eights.size):
             if eights[k] == 0:
                 continue
             for x in range(8 * k, min(8 * k + 8, width)):
-                inside = whole and 0 < x < width - 1
-                if flags[x] == 0 or not (inside or (line[x] > floor[x] and _tops(filtered, y, x, line[x]))):
+                if flags[x] == 0 or not _tops(filtered, y, x, line[x]):
                     continue
                 if count == found.shape[0]:
                     grown = np.empty((2 * count, 3), np.float64)
@@ -276,19 +291,6 @@ def local_maxima(filtered: Image, noise: FloatArray, edge_y: Image, edge_x: Imag
                 found[count, 2] = line[x] / (edge_y[y] * edge_x[x])
                 count += 1
     return found[:count].copy()
-
-
-@njit(cache=True, nogil=True)
-def _row_tops(above: Image, line: Image, below: Image, floor: Image, flags: npt.NDArray[np.uint8]) -> None:
-    """Flag the pixels inside a row that exceed `floor` and are tops as `_tops` asks, without branches."""
-    for x in range(1, line.size - 1):
-        v = line[x]
-        flags[x] = (
-            (v > floor[x])
-            & (v > line[x - 1]) & (v >= line[x + 1])
-            & (v > above[x - 1]) & (v > above[x]) & (v > above[x + 1])
-            & (v >= below[x - 1]) & (v >= below[x]) & (v >= below[x + 1])
-        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -334,29 +336,31 @@ def keep_apart(y: FloatArray, x: FloatArray, strength: FloatArray, distance: flo
 
 @njit(cache=True, nogil=True)
 def _solve(a: FloatArray, b: FloatArray, damping: float, out: FloatArray, low: FloatArray) -> bool:
-    """Solve ``(a + damping diag a) out = b`` by Cholesky (`low` is scratch); False where not positive definite."""
+    """Solve ``(a + damping diag a) out = b`` by L D L' (`low` is scratch); False where not positive definite."""
     size = b.size
     for i in range(size):
-        for j in range(i + 1):
-            total = a[i, j] * (1.0 + damping) if i == j else a[i, j]
+        # Row i of L times D, until its diagonal is known; the diagonal of `low` holds 1 / D.
+        pivot = a[i, i] * (1.0 + damping)
+        for j in range(i):
+            total = a[i, j]
             for k in range(j):
                 total -= low[i, k] * low[j, k]
-            if i == j:
-                if total <= 1e-30:
-                    return False
-                low[i, i] = math.sqrt(total)
-            else:
-                low[i, j] = total / low[j, j]
-    for i in range(size):
-        total = b[i]
-        for k in range(i):
-            total -= low[i, k] * out[k]
-        out[i] = total / low[i, i]
+            low[i, j] = total
+        rest = b[i]
+        for j in range(i):
+            total = low[i, j] * low[j, j]
+            pivot -= low[i, j] * total
+            low[i, j] = total
+            rest -= total * out[j]
+        if pivot <= 1e-30:
+            return False
+        low[i, i] = 1.0 / pivot
+        out[i] = rest
     for i in range(size - 1, -1, -1):
-        total = out[i]
+        total = out[i] * low[i, i]
         for k in range(i + 1, size):
             total -= low[k, i] * out[k]
-        out[i] = total / low[i, i]
+        out[i] = total
     return True
 
 
@@ -364,53 +368,87 @@ def _solve(a: FloatArray, b: FloatArray, damping: float, out: FloatArray, low: F
 def _axis(size: int, centre: float, inverse: float, e: FloatArray, u: FloatArray, sums: FloatArray) -> None:
     """Gaussian and offsets along one axis; sums of e u^0..2 and of e^2 u^0..4."""
     sums[:] = 0.0
+    far = max(abs(centre), abs(size - centre))
+    # From pixel to pixel the Gaussian changes by a factor that itself changes evenly: three exponentials serve all.
+    # Not where they would leave the range of numbers: a fit that has walked far off.
+    stepwise = 0.5 * far * far * inverse < 300.0
+    value = math.exp(-0.5 * centre * centre * inverse)
+    factor, change = (math.exp((centre - 0.5) * inverse), math.exp(-inverse)) if stepwise else (0.0, 0.0)
     for k in range(size):
-        u[k] = k - centre
-        square = u[k] * u[k]
-        e[k] = math.exp(-0.5 * square * inverse)
-        sums[0] += e[k]
-        sums[1] += e[k] * u[k]
-        sums[2] += e[k] * square
-        double = e[k] * e[k]
+        offset = k - centre
+        square = offset * offset
+        if not stepwise:
+            value = math.exp(-0.5 * square * inverse)
+        e[k] = value
+        u[k] = offset
+        sums[0] += value
+        sums[1] += value * offset
+        sums[2] += value * square
+        double = value * value
         sums[3] += double
-        sums[4] += double * u[k]
+        sums[4] += double * offset
         sums[5] += double * square
-        sums[6] += double * square * u[k]
+        sums[6] += double * square * offset
         sums[7] += double * square * square
+        value *= factor
+        factor *= change
 
 
 @njit(cache=True, nogil=True)
-def _normal_equations(patch: FloatArray, p: FloatArray, a: FloatArray, b: FloatArray, work: FloatArray) -> float:
+def _moments(patch: FloatArray, work: FloatArray) -> tuple[float, float, float, float, float]:
+    """Return the window's light times the Gaussian, times 1, u_x, u_x^2, u_y and u_y^2, each summed."""
+    height, width = patch.shape
+    ey, uy, ex, ux = work[0], work[1], work[3], work[4]
+    light = across = across2 = along = along2 = 0.0
+    for y in range(height):
+        row = row1 = row2 = 0.0
+        for x in range(width):
+            value = patch[y, x] * ex[x]
+            row += value
+            value *= ux[x]
+            row1 += value
+            row2 += value * ux[x]
+        tall = ey[y]
+        light += tall * row
+        across += tall * row1
+        across2 += tall * row2
+        tall *= uy[y]
+        along += tall * row
+        along2 += tall * uy[y] * row
+    return light, across, across2, along, along2
+
+
+@njit(cache=True, nogil=True)
+def _normal_equations(
+    patch: FloatArray, total: float, squares: float, p: FloatArray, a: FloatArray, b: FloatArray, work: FloatArray
+) -> float:
     """Fill the normal equations of a Gaussian spot (y, x, height, ground, sigma) and return the sum of squares.
 
-    The Gaussian is separable, so the matrix consists of products of sums along each axis.
+    The Gaussian is separable, so the matrix consists of products of sums along each axis, and the residual's sums
+    are those of the light, which five moments hold, less those of the model. ``total`` and ``squares`` are the sums of
+    the window and of its squares; its mean should be near zero, or the difference loses digits.
     """
     height, width = patch.shape
     inverse = 1.0 / (p[4] * p[4])
-    ey, uy, sy, ex, ux, sx = work[0], work[1], work[2], work[3], work[4], work[5]
-    _axis(height, p[0], inverse, ey, uy, sy[:8])
-    _axis(width, p[1], inverse, ex, ux, sx[:8])
-    total = 0.0
-    b[:] = 0.0
-    slope = p[2] * inverse
+    sy, sx = work[2], work[5]
+    _axis(height, p[0], inverse, work[0], work[1], sy)
+    _axis(width, p[1], inverse, work[3], work[4], sx)
+    light, across, across2, along, along2 = _moments(patch, work)
+    tall, ground = p[2], p[3]
+    slope = tall * inverse
     widen = slope / p[4]
-    for y in range(height):
-        r0 = r1 = r2 = rest_sum = 0.0
-        tall = p[2] * ey[y]
-        for x in range(width):
-            rest = patch[y, x] - tall * ex[x] - p[3]
-            total += rest * rest
-            rest_sum += rest
-            weighted = rest * ex[x]
-            r0 += weighted
-            weighted *= ux[x]
-            r1 += weighted
-            r2 += weighted * ux[x]
-        b[0] += slope * ey[y] * uy[y] * r0
-        b[1] += slope * ey[y] * r1
-        b[2] += ey[y] * r0
-        b[3] += rest_sum
-        b[4] += widen * ey[y] * (uy[y] * uy[y] * r0 + r2)
+    plain = sy[0] * sx[0]
+    size = height * width
+    rest = light - tall * sy[3] * sx[3] - ground * plain
+    rest_y = along - tall * sy[4] * sx[3] - ground * sy[1] * sx[0]
+    rest_x = across - tall * sy[3] * sx[4] - ground * sy[0] * sx[1]
+    rest_yy = along2 - tall * sy[5] * sx[3] - ground * sy[2] * sx[0]
+    rest_xx = across2 - tall * sy[3] * sx[5] - ground * sy[0] * sx[2]
+    b[0] = slope * rest_y
+    b[1] = slope * rest_x
+    b[2] = rest
+    b[3] = total - tall * plain - ground * size
+    b[4] = widen * (rest_yy + rest_xx)
     a[0, 0] = slope * slope * sy[5] * sx[3]
     a[1, 0] = slope * slope * sy[4] * sx[4]
     a[1, 1] = slope * slope * sy[3] * sx[5]
@@ -419,31 +457,40 @@ def _normal_equations(patch: FloatArray, p: FloatArray, a: FloatArray, b: FloatA
     a[2, 2] = sy[3] * sx[3]
     a[3, 0] = slope * sy[1] * sx[0]
     a[3, 1] = slope * sy[0] * sx[1]
-    a[3, 2] = sy[0] * sx[0]
-    a[3, 3] = height * width
+    a[3, 2] = plain
+    a[3, 3] = size
     a[4, 0] = slope * widen * (sy[6] * sx[3] + sy[4] * sx[5])
     a[4, 1] = slope * widen * (sy[5] * sx[4] + sy[3] * sx[6])
     a[4, 2] = widen * (sy[5] * sx[3] + sy[3] * sx[5])
     a[4, 3] = widen * (sy[2] * sx[0] + sy[0] * sx[2])
     a[4, 4] = widen * widen * (sy[7] * sx[3] + 2.0 * sy[5] * sx[5] + sy[3] * sx[7])
-    return total
+    return float(squares - tall * (light + rest) - ground * (total + b[3]))
 
 
 @njit(cache=True, nogil=True)
 def fit_gaussian(
-    patch: FloatArray, start: FloatArray, sigma_low: float, sigma_high: float, reach: float
+    patch: FloatArray, start: FloatArray, sigma_low: float, sigma_high: float, reach: float, noise: float
 ) -> tuple[FloatArray, bool, float]:
     """Least squares (maximum likelihood under even noise) by Levenberg-Marquardt.
+
+    The search ends when a step is far below what the pixel ``noise`` lets anybody know.
 
     Returns the five parameters (y, x, height, ground, sigma), whether they are to be believed (upright, and within
     `reach` pixels of the start), and the sum of squares left.
     """
+    mean = float(patch.mean())
+    level = patch - mean
+    total, squares = float(level.sum()), float((level * level).sum())
     p = start.copy()
-    a, a_new, low = np.zeros((5, 5)), np.zeros((5, 5)), np.zeros((5, 5))
-    b, b_new, step, trial = np.zeros(5), np.zeros(5), np.zeros(5), np.empty(5)
+    p[3] -= mean
+    # Normal equations of the point stood on and of the one tried, and room to solve them.
+    room = np.zeros((3, 5, 5))
+    a, a_new, low = room[0], room[1], room[2]
+    lines = np.zeros((4, 5))
+    b, b_new, step, trial = lines[0], lines[1], lines[2], lines[3]
     work = np.empty((6, max(8, patch.shape[0], patch.shape[1])))
     damping = 1e-4
-    cost = _normal_equations(patch, p, a, b, work)
+    cost = _normal_equations(level, total, squares, p, a, b, work)
     for _ in range(25):
         if not _solve(a, b, damping, step, low):
             damping = 10.0 * damping
@@ -455,7 +502,7 @@ def fit_gaussian(
         if moved > 4.0 * reach:
             damping = max(10.0 * damping, 1e-2)
             continue
-        new = _normal_equations(patch, trial, a_new, b_new, work)
+        new = _normal_equations(level, total, squares, trial, a_new, b_new, work)
         if new > cost:
             if moved < 1e-3:
                 break
@@ -465,12 +512,12 @@ def fit_gaussian(
             continue
         p[:] = trial
         cost = new
-        a[:] = a_new
-        b[:] = b_new
+        a, a_new = a_new, a
+        b, b_new = b_new, b
         damping *= 0.1
-        # The next step of a quadratically convergent search is far below this: 1e-4 px or so.
-        if moved < 5e-3:
+        if moved < max(5e-3, _SETTLED * noise / max(p[2], noise)):
             break
+    p[3] += mean
     near = (p[0] - start[0]) ** 2 + (p[1] - start[1]) ** 2 <= reach * reach
     return p, near and p[2] > 0.0, cost
 
@@ -602,9 +649,20 @@ def _start(filtered: Image, y: int, x: int, gain: float, sigma: float, out: Floa
 
 @njit(cache=True, nogil=True)
 def _window(  # noqa: PLR0913, PLR0917 - a compiled kernel takes arrays, not records
-    frame: Frame, sign: float, spots: FloatArray, own: int, y: int, x: int, radius: int, far: float
+    frame: Frame,
+    sign: float,
+    spots: FloatArray,
+    pairs: FloatArray,
+    own: int,
+    y: int,
+    x: int,
+    radius: int,
+    far: float,
 ) -> tuple[FloatArray, int, int]:
-    """Copy the window about a pixel and take the other spots near it out of it; `spots` are in reading order."""
+    """Copy the window about a pixel and take the other spots near it, and second ones of pairs, out of it.
+
+    ``spots`` are in reading order, ``pairs`` in any.
+    """
     patch, top, left = _patch(frame, sign, y, x, radius)
     # Fits move a spot by a few pixels, so the order is kept only roughly: look a little further.
     m = own - 1
@@ -617,22 +675,35 @@ def _window(  # noqa: PLR0913, PLR0917 - a compiled kernel takes arrays, not rec
         if abs(spots[m, 0] - y) <= far and abs(spots[m, 1] - x) <= far:
             _take_out(patch, top, left, spots[m])
         m += 1
+    for m in range(pairs.shape[0]):
+        if abs(pairs[m, 0] - y) <= far and abs(pairs[m, 1] - x) <= far:
+            _take_out(patch, top, left, pairs[m])
     return patch, top, left
 
 
 @njit(cache=True, nogil=True)
-def _crowded(spots: FloatArray, far: float) -> BoolArray:
-    """Which spots have another within `far` along each axis; `spots` are in reading order."""
-    n = spots.shape[0]
-    out = np.zeros(n, np.bool_)
-    for k in range(n):
-        m = k + 1
-        while m < n and spots[m, 0] <= spots[k, 0] + far:
-            if abs(spots[m, 1] - spots[k, 1]) <= far:
-                out[k] = True
-                out[m] = True
-            m += 1
-    return out
+def _news(spots: FloatArray, changed: IntArray, own: int, far: float, since: int) -> bool:
+    """Whether a spot within `far` along each axis has changed after `since`; `spots` are roughly in reading order."""
+    y, x = spots[own, 0], spots[own, 1]
+    m = own - 1
+    while m >= 0 and spots[m, 0] >= y - 2.0 * far:
+        if changed[m] > since and abs(spots[m, 0] - y) <= far and abs(spots[m, 1] - x) <= far:
+            return True
+        m -= 1
+    m = own + 1
+    while m < spots.shape[0] and spots[m, 0] <= y + 2.0 * far:
+        if changed[m] > since and abs(spots[m, 0] - y) <= far and abs(spots[m, 1] - x) <= far:
+            return True
+        m += 1
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _light_moved(before: FloatArray, after: FloatArray) -> float:
+    """About how much a spot's light differs between two fits, at most, in counts."""
+    steepest = max(before[2], after[2]) / min(before[4], after[4])
+    shift = max(abs(after[0] - before[0]), abs(after[1] - before[1]), abs(after[4] - before[4]))
+    return float(steepest * shift + abs(after[2] - before[2]))
 
 
 @njit(cache=True, nogil=True)
@@ -680,35 +751,39 @@ def refine(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - a compiled kerne
     # A neighbour matters while its light reaches the window.
     far = radius + 3.0 * sigma
     reach = 1.5 * sigma + 0.5
-    shared = _crowded(first, far)
     split = 0
     pairs = np.empty((n, 5))
     partner = np.zeros(n, np.bool_)
+    # When, counted in fits, each spot was fitted last and when its light last changed: without news near it a fit
+    # would only say the same again.
+    clock = 0
+    fitted_at = np.full(n, -1)
+    changed_at = np.zeros(n, np.int64)
     for turn in range(rounds + 1):
         for k in range(n):
-            if partner[k] or (turn > 0 and not shared[k]):
+            if partner[k] or (turn > 0 and not _news(spots, changed_at, k, far, fitted_at[k])):
                 continue
             y, x = int(peaks[k, 0]), int(peaks[k, 1])
-            patch, top, left = _window(frame, sign, spots, k, y, x, radius, far)
-            for m in range(split):
-                if abs(pairs[m, 0] - y) <= far and abs(pairs[m, 1] - x) <= far:
-                    _take_out(patch, top, left, pairs[m])
+            patch, top, left = _window(frame, sign, spots, pairs[:split], k, y, x, radius, far)
             begin = spots[k].copy() if good[k] else first[k].copy()
             begin[0] -= top
             begin[1] -= left
             if not good[k]:
                 begin[3] = _mean_rest(patch, begin)
-            fitted, fine, cost = fit_gaussian(patch, begin, 0.5 * sigma, 3.0 * sigma, reach)
+            fitted, fine, cost = fit_gaussian(patch, begin, 0.5 * sigma, 3.0 * sigma, reach, noise[k])
             fitted[0] += top
             fitted[1] += left
             away = (fitted[0] - first[k, 0]) ** 2 + (fitted[1] - first[k, 1]) ** 2
             good[k] = fine and away <= reach * reach
             left_over[k] = cost / (noise[k] * noise[k]) - patch.size
-            if good[k]:
-                spots[k] = fitted
-            else:
-                spots[k] = first[k]
-                spots[k, 3] = begin[3]
+            if not good[k]:
+                fitted[:] = first[k]
+                fitted[3] = begin[3]
+            clock += 1
+            fitted_at[k] = clock
+            if _light_moved(spots[k], fitted) > _NEWS * noise[k]:
+                changed_at[k] = clock
+            spots[k] = fitted
         if turn == rounds - 1:
             if not pairs_tried:
                 break
@@ -717,13 +792,12 @@ def refine(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - a compiled kerne
                 if left_over[k] <= 5.0 * math.sqrt(2.0 * (2 * radius + 1) ** 2) or partner[k]:
                     continue
                 y, x = int(peaks[k, 0]), int(peaks[k, 1])
-                patch, top, left = _window(frame, sign, spots, k, y, x, radius, far)
-                for m in range(split):
-                    if abs(pairs[m, 0] - y) <= far and abs(pairs[m, 1] - x) <= far:
-                        _take_out(patch, top, left, pairs[m])
+                patch, top, left = _window(frame, sign, spots, pairs[:split], k, y, x, radius, far)
                 if _try_pair(patch, top, left, spots[k], left_over[k], noise[k], sigma, pairs[split]):
                     partner[k] = True
                     split += 1
+                    clock += 1
+                    changed_at[k] = clock
             if split == 0:
                 break
     out = np.empty((n + split, 5))

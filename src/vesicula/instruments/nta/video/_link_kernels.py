@@ -44,7 +44,17 @@ def assign(  # noqa: C901, PLR0912, PLR0915 - one compiled search with its scrat
     reached_from = np.full(column_count, -1, np.int64)
     done = np.zeros(column_count, np.bool_)
     touched = np.empty(column_count, np.int64)
+    wanted = np.zeros(column_count, np.int64)
+    for e in range(starts[n]):
+        wanted[columns[e]] += 1
     for first in range(n):
+        # A row without a pair, or whose only pair nobody else wants, needs no search.
+        pairs = starts[first + 1] - starts[first]
+        if pairs == 0:
+            continue
+        if pairs == 1 and wanted[columns[starts[first]]] == 1 and gains[starts[first]] > 0.0:
+            column_of[first] = columns[starts[first]]
+            continue
         best = 0.0
         for e in range(starts[first], starts[first + 1]):
             best = min(best, -gains[e] - price_column[columns[e]])
@@ -120,6 +130,32 @@ def assign(  # noqa: C901, PLR0912, PLR0915 - one compiled search with its scrat
             least[touched[k]] = np.inf
             done[touched[k]] = False
     return column_of
+
+
+@njit(cache=True, nogil=True)
+def by_track(track: IntArray) -> IntArray:
+    """Return the order that sorts spots by track, and by their own order within each: a counting sort."""
+    start = np.zeros(track.max() + 2 if track.size > 0 else 1, np.int64)
+    for t in track:
+        start[t + 1] += 1
+    for t in range(1, start.size):
+        start[t] += start[t - 1]
+    order = np.empty(track.size, np.int64)
+    for k in range(track.size):
+        order[start[track[k]]] = k
+        start[track[k]] += 1
+    return order
+
+
+@njit(cache=True, nogil=True)
+def medians(values: FloatArray, bounds: IntArray, mean: FloatArray) -> FloatArray:
+    """Return the median of each run of rows, by column; `mean` for an empty run."""
+    out = np.empty((bounds.size - 1, values.shape[1]))
+    for r in range(bounds.size - 1):
+        for c in range(values.shape[1]):
+            own = values[bounds[r] : bounds[r + 1], c]
+            out[r, c] = np.median(own) if own.size > 0 else mean[c]
+    return out
 
 
 @njit(cache=True, nogil=True)

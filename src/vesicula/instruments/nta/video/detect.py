@@ -51,6 +51,8 @@ _RESERVE = 0.6
 _WIDE = 3.0
 """Width of the background's Gaussian over the spot's."""
 _TILE_PX = 64
+_FEW = 4
+"""One frame in so many gives the first estimate of a block's noise."""
 _SAMPLES = 256
 _BLOCK_BYTES = 48 * 2**20
 _CLIP = 2.5
@@ -312,10 +314,7 @@ def _frame_spots(frame: Frame, filtered: Image, peaks: FloatArray, noise: FloatA
 
 def _local(noise: FloatArray, spots: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     """Noise of the tile that each spot is in."""
-    rows, columns = noise.shape
-    j = np.clip(spots[:, 0].astype(np.int64) * rows // shape[0], 0, rows - 1)
-    i = np.clip(spots[:, 1].astype(np.int64) * columns // shape[1], 0, columns - 1)
-    result: FloatArray = noise[j, i]
+    result: FloatArray = kernels.tile_value(noise, spots, shape[0], shape[1])
     return result
 
 
@@ -493,16 +492,12 @@ class _Room:
         for _ in range(threads):
             self._scratch.put(np.empty(shape, np.float32))
 
-    def band_pass(self, block: list[Frame], plan: _Plan, pool: ThreadPoolExecutor) -> list[Image]:
-        """Filter a block; what is returned holds until the next call."""
-        out = list(self.filtered[: len(block)])
-
-        def passed(k: int) -> None:
-            scratch = self._scratch.get()
-            kernels.band_pass(block[k], plan.sign, plan.narrow, plan.wide, plan.block, scratch, out[k])
-            self._scratch.put(scratch)
-
-        list(pool.map(passed, range(len(block))))
+    def band_pass(self, k: int, frame: Frame, plan: _Plan) -> Image:
+        """Filter the block's frame `k`; what is returned holds until the next block."""
+        out: Image = self.filtered[k]
+        scratch = self._scratch.get()
+        kernels.band_pass(frame, plan.sign, plan.narrow, plan.wide, plan.block, scratch, out)
+        self._scratch.put(scratch)
         return out
 
 
@@ -511,12 +506,17 @@ def _detect_block(block: list[Frame], plan: _Plan, room: _Room, pool: ThreadPool
         found: FloatArray = kernels.local_maxima(image, lowest, plan.edges[0], plan.edges[1], plan.threshold)
         return found
 
-    filtered = room.band_pass(block, plan, pool)
+    def passed(k: int) -> Image:
+        return room.band_pass(k, block[k], plan)
+
+    few = list(pool.map(passed, range(0, len(block), _FEW)))
     # Spots and their dark halos pass for noise at first, in a crowd as much as half of it: low maxima are kept, and
     # the noise taken again without the clear spots.
-    first = _noise_map(filtered[::4], None, plan, pool)
+    first = _noise_map(few, None, plan, pool)
     lowest = _RESERVE * first
-    peaks = list(pool.map(maxima, filtered))
+    # Each frame is searched as soon as it is filtered: it is still at hand in the processor's cache.
+    filtered = list(room.filtered[: len(block)])
+    peaks = list(pool.map(lambda k: maxima(filtered[k] if k % _FEW == 0 else passed(k)), range(len(block))))
     clear = [one[one[:, 2] > plan.threshold * _local(first, one, block[0].shape)] for one in peaks]
     noise = _noise_map(filtered, clear, plan, pool)
     if np.any(noise < lowest):

@@ -17,7 +17,6 @@ track's steps that is under the model, so that what infers D can correct.
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass, replace
 
@@ -211,13 +210,15 @@ def _run(
 
 def _steps(spots: Spots, track: IntArray) -> tuple[IntArray, IntArray]:
     """Return indices of the two spots of each link."""
-    order = np.lexsort((spots.frame, track))
+    order = kernels.by_track(track)
     same = track[order][1:] == track[order][:-1]
     return order[:-1][same], order[1:][same]
 
 
-def _fit_mixture(squares: FloatArray) -> tuple[float, float]:
+def _fit_mixture(squares: FloatArray, near: float) -> tuple[float, float]:
     """Fit the shape and scale of the variance mixture to half squared steps: a Lomax distribution.
+
+    The shape is sought among a few, from the one `near` which it was, for as long as the likelihood grows.
 
     p(u) = a/b (1 + u/b)^-(a+1). Steps beyond twelve medians (of an exponential: 0.02 %) are left out and the
     likelihood is that of the truncated distribution: the few wrong links must not pass for fast particles.
@@ -232,13 +233,23 @@ def _fit_mixture(squares: FloatArray) -> tuple[float, float]:
         inside = -math.expm1(-a * math.log1p(limit / b))
         return float(u.size * (math.log(b / a) + math.log(inside)) + (a + 1.0) * np.sum(np.log1p(u / b)))
 
-    best, answer = math.inf, (_SHAPES[-1], middle / math.log(2.0) * _SHAPES[-1])
-    for a in _SHAPES:
+    def fitted(k: int) -> tuple[float, float]:
+        a = _SHAPES[k]
         start = math.log(middle / (2.0 ** (1.0 / a) - 1.0))
         found = minimize_scalar(loss, bounds=(start - 1.5, start + 1.5), args=(a,), method="bounded")
-        if found.fun < best:
-            best, answer = float(found.fun), (a, math.exp(float(found.x)))
-    return answer
+        return float(found.fun), math.exp(float(found.x))
+
+    here = _SHAPES.index(near)
+    least, scale = fitted(here)
+    for way in (-1, 1):
+        k = here + way
+        while 0 <= k < len(_SHAPES):
+            cost, other = fitted(k)
+            if cost >= least:
+                break
+            here, least, scale = k, cost, other
+            k += way
+    return _SHAPES[here], scale
 
 
 def _pair_drift(spots: Spots, a: IntArray, b: IntArray, mean: FloatArray) -> FloatArray:
@@ -252,9 +263,7 @@ def _pair_drift(spots: Spots, a: IntArray, b: IntArray, mean: FloatArray) -> Flo
     spread = (1.4826 * np.median(np.abs(step - np.median(step, axis=0)), axis=0)) ** 2
     order = np.argsort(spots.frame[a], kind="stable")
     bounds = np.searchsorted(spots.frame[a][order], np.arange(spots.frame_count))
-    medians = np.array(
-        [np.median(step[order[low:high]], axis=0) if high > low else mean for low, high in itertools.pairwise(bounds)]
-    )
+    medians = kernels.medians(step[order], bounds, mean)
     counts = np.diff(bounds)
     # Variance of a median of n normal values: pi/2 / n (asymptotic).
     noise = 0.5 * math.pi * spread[None, :] / np.maximum(counts, 1)[:, None]
@@ -274,7 +283,7 @@ def _updated(spots: Spots, track: IntArray, drift: FloatArray, model: _Model, ar
         return model
     moved = np.column_stack([spots.y_px[b] - spots.y_px[a], spots.x_px[b] - spots.x_px[a]])[near]
     moved -= drift[spots.frame[a][near]]
-    shape, scale = _fit_mixture(np.sum(moved**2, axis=1))
+    shape, scale = _fit_mixture(np.sum(moved**2, axis=1), model.shape)
     length = max(spots.frame_count - 1, 1)
     starts = int(track.max()) + 1 - int(np.sum(spots.frame == spots.frame[0]))
     chances = max(spots.frame.size, 1)
@@ -365,7 +374,7 @@ def link_with_report(spots: Spots, settings: LinkSettings, shape_px: tuple[int, 
 
 
 def _tracks(spots: Spots, track: IntArray, shape_px: tuple[int, int]) -> Tracks:
-    order = np.lexsort((spots.frame, track))
+    order = kernels.by_track(track)
     return Tracks(
         track=track[order],
         frame=spots.frame[order],
