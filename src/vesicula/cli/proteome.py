@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vesicula.cargo.enrichment import SampleInfo
     from vesicula.cargo.protein import Kind, ProteinTable
     from vesicula.cargo.protein.analyse import Proteome
+    from vesicula.cargo.protein.lists import ProteinList
     from vesicula.cli.progress import Progress
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -34,7 +35,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--log2/--linear", "log2", default=None, help="Scale of a plain matrix; judged by its numbers otherwise.")
 @click.option("--sheet", "workbook_sheet", metavar="NAME", help="Sheet of a workbook (its first).")
 @click.option("--normalise", type=click.Choice(["none", "median"]), default="none", show_default=True)
-@click.option("--list", "lists", multiple=True, type=_FILE, metavar="FILE", help="A list of vesicle proteins you hold.")
+@click.option("--list", "lists", multiple=True, type=_FILE, metavar="FILE", help="One more list of vesicle proteins.")
 @click.option("--html", "page", type=_FILE, metavar="PAGE", help="Write a page with figures; it needs no network.")
 @click.option("--tsv", type=_FILE, metavar="FILE", help="Write the comparison, one protein group per line.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -71,7 +72,7 @@ def proteome(  # noqa: PLR0913, PLR0917 - click's options
         samples=samples,
         contrast=contrast if table.kind != "psm-count" or compare else None,
         gene_sets={s.set_id: s.genes for s in sets},
-        lists=[read_protein_list(path) for path in lists],
+        lists=[*_packaged(table), *(read_protein_list(path) for path in lists)],
         normalise="median" if normalise == "median" else "none",
         tell=lambda step: progress.tell(step, 0, None),
     )
@@ -83,6 +84,16 @@ def proteome(  # noqa: PLR0913, PLR0917 - click's options
         click.echo(json.dumps(json_report(result, names), indent=1, allow_nan=False))
     else:
         click.echo(text_report(result, names), nl=False)
+
+
+def _packaged(table: ProteinTable) -> tuple[ProteinList, ...]:
+    """Return the packaged lists, which have human symbols, for a table that can be compared with them."""
+    from vesicula.cargo.protein.lists import packaged_lists
+    from vesicula.cargo.protein.names import genes_of_accessions
+
+    known = genes_of_accessions()
+    comparable = any(g.genes or not known.keys().isdisjoint(g.accessions) for g in table.groups)
+    return packaged_lists() if comparable else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,7 +160,10 @@ def _lists(result: Proteome) -> list[Markup]:
         top = f"{len(o.top_found)} of {len(o.top)}" if o.top else "-"
         some = f"{', '.join(gone[:12])}{' ...' if len(gone) > 12 else ''}" if o.top else "-"
         rows.append([o.list_name, str(o.reported), str(o.groups), top, some])
-    said = "To be on a list of vesicle proteins is no proof: such lists hold albumin and ribosomes too."
+    said = (
+        "To be on a list of vesicle proteins is no proof: such lists hold albumin, keratins and ribosomes too. The two "
+        "packaged ones are of few preparations and of other cells: a protein that they lack may well be cargo."
+    )
     return [heading("Lists of vesicle proteins"), table(heads, rows, texts=heads[-1:]), note(said)]
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import csv
 import re
 
 import numpy as np
 import pytest
 
 from vesicula.cargo.protein import ProteinGroup, ProteinTable
-from vesicula.cargo.protein.lists import compare_with_list, msc_signature, read_protein_list
+from vesicula.cargo.protein.lists import compare_with_list, msc_signature, packaged_lists, read_protein_list
 from vesicula.cargo.protein.misev import CATEGORIES, category_of_gene, misev_markers, purity
 from vesicula.core.errors import AnalysisError, UnreadableFile
 from vesicula.core.finding import Verdict
@@ -124,6 +125,25 @@ def test_lists(write, shared) -> None:
     exocarta = read_protein_list(shared("cargo/pariswu1988*/Data/exocarta.txt.gz"))
     assert set(exocarta.top(4)) == {"CD9", "PDCD6IP", "ACTB", "CD63"}
     assert exocarta.genes["CD9"] == 74
+
+
+def test_packaged_lists_are_what_the_authors_tables_say(shared, milk) -> None:
+    of_milk, of_breast = packaged_lists()
+    with shared("cargo/NguyenMauTue*/data/filtered_protein_groups.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    runs = [c for c in rows[0] if c.startswith("LFQ intensity ")]
+    for symbol, accession in (("CD9", "P21926"), ("PDCD6IP", "Q8WUM4"), ("TSG101", "Q99816"), ("CD81", "P60033")):
+        (row,) = [r for r in rows if r["Majority protein IDs"].split(";")[0] == accession]
+        pairs = zip(runs[::2], runs[1::2], strict=True)
+        assert of_breast.genes[symbol] == sum(float(row[a] or 0) > 0 and float(row[b] or 0) > 0 for a, b in pairs)
+    for symbol in ("APOB", "ALB", "LTF"):
+        counts = milk.values[[symbol in g.genes for g in milk.groups]].max(axis=0)
+        assert of_milk.genes[symbol] == np.count_nonzero(counts >= 2)
+    # Milk's own proteins lead, as they do in any milk; the order of most preparations first is kept by `top`.
+    assert of_milk.top(3) == ("LTF", "CSN2", "CSN1S1")
+    for one in (of_milk, of_breast):
+        held = [one.genes[g] for g in one.top(10_000)]
+        assert held == sorted(held, reverse=True)
 
 
 def test_msc_signature_cites_a_source_for_each_marker() -> None:

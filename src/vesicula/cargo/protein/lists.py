@@ -1,7 +1,8 @@
-"""Lists of vesicle proteins that a user holds, and the signature of MSCs, against a table.
+"""Lists of vesicle proteins, packaged or a user's own, and the signature of MSCs, against a table.
 
-No list is packaged. ExoCarta and Vesiclepedia are free for academic use and state no licence that allows handing
-them on, as far as we could find: give a download of your own.
+Two small lists are packaged, of proteomes that may be handed on (data/protein/PROVENANCE.tsv). ExoCarta and
+Vesiclepedia are free for academic use and state no licence that allows handing them on, as far as we could find: give
+a download of your own.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ class ProteinList:
     Parameters
     ----------
     name : str
-        Of the file.
+        Of the file, or what a packaged list is of.
     genes : dict of str to int
-        Symbols in upper case, with the number of experiments that report each (1 where the list does not say).
+        Symbols in upper case, with the number of experiments or preparations that report each (1 where the list does
+        not say). Of equal numbers the better comes first.
     accessions : frozenset of str
         UniProt accessions, if the list has these instead.
     """
@@ -36,8 +38,21 @@ class ProteinList:
     accessions: frozenset[str]
 
     def top(self, n: int) -> tuple[str, ...]:
-        """Return the `n` symbols reported by most experiments, ties by name."""
-        return tuple(sorted(self.genes, key=lambda g: (-self.genes[g], g))[:n])
+        """Return the `n` symbols reported by most experiments, ties in the list's order."""
+        return tuple(sorted(self.genes, key=lambda g: -self.genes[g])[:n])
+
+
+def packaged_lists() -> tuple[ProteinList, ...]:
+    """Return the packaged lists: proteins of human milk EVs, and of EVs of two breast cell lines.
+
+    They hold what was found in the preparations, proteins that came along included.
+    """
+    text = (files("vesicula.data") / "protein" / "ev_protein_lists.tsv").read_text(encoding="utf-8")
+    found: dict[str, dict[str, int]] = {}
+    for line in text.splitlines()[1:]:
+        name, symbol, preparations, _ = line.split("\t")
+        found.setdefault(name, {})[symbol] = int(preparations)
+    return tuple(ProteinList(name=name, genes=genes, accessions=frozenset()) for name, genes in found.items())
 
 
 def read_protein_list(path: Path, *, species: str = "Homo sapiens") -> ProteinList:
@@ -91,7 +106,7 @@ def read_protein_list(path: Path, *, species: str = "Homo sapiens") -> ProteinLi
             remedy="Name a species as the list writes it.",
         )
     return ProteinList(
-        name=path.name, genes={g: len(e) for g, e in experiments.items()}, accessions=frozenset(accessions)
+        name=path.name, genes={g: len(e) for g, e in sorted(experiments.items())}, accessions=frozenset(accessions)
     )
 
 
@@ -121,15 +136,18 @@ class ListOverlap:
 def compare_with_list(table: ProteinTable, proteins: ProteinList, *, top: int = 100) -> ListOverlap:
     """Count which groups a list reports, and which of its most reported proteins are there.
 
-    A list of accessions is compared with a table of symbols by HGNC's pairs of the two, which are human.
+    Accessions and symbols, of the list as of the table, are each other's by HGNC's pairs of the two, which are human.
 
     Raises
     ------
     AnalysisError
         When table and list share no kind of name.
     """
-    named = [{g.upper() for g in group.genes} for group in table.groups]
     pairs = genes_of_accessions()
+    named = [
+        {g.upper() for g in group.genes} | {s.upper() for a in group.accessions for s in pairs.get(a, ())}
+        for group in table.groups
+    ]
     symbols = proteins.genes.keys() | {s.upper() for a in proteins.accessions for s in pairs.get(a, ())}
     if not (symbols and any(named)) and not (proteins.accessions and any(g.accessions for g in table.groups)):
         raise AnalysisError(
