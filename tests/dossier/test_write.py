@@ -35,6 +35,7 @@ def test_writes_every_part_and_nothing_else(assessment: Assessment, tmp_path: Pa
     assert names(paths.folder) == {
         "dossier.html", "findings.json", "findings.schema.json", "findings.parquet", "distributions.parquet",
         "peaks.parquet", "files.parquet", "batches.parquet",
+        "cargo_molecules.parquet", "cargo_pathways.parquet", "cargo_categories.parquet", "cargo_claims.parquet",
         "evidence.parquet", "ro-crate-metadata.json", "manifest-sha256.txt",
     }  # fmt: skip
     assert {p.name for p in paths.folder.parent.iterdir()} == {"d"}

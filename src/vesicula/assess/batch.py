@@ -189,6 +189,7 @@ def assess_batch(task: BatchTask, hashes: dict[str, str], key: str) -> BatchAsse
         findings=(*loaded.findings, *findings, *task.cargo.findings, *evidence_findings(task.batch.id, task.evidence)),
         distributions=tuple(distributions),
         evidence=task.evidence,
+        cargo=task.cargo.tables,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from vesicula._version import __version__
 from vesicula.assess.batch import BatchTask, TaskOutcome, run_batch
-from vesicula.assess.cargo import CargoResult, assess_cargo
+from vesicula.assess.cargo import CargoResult, assess_cargo, load_targets
 from vesicula.assess.executor import run_tasks
 from vesicula.assess.store import ResultStore, StoredBatches
 from vesicula.core.assessment import Assessment
@@ -190,7 +190,7 @@ class Study:
         AnalysisError
             When no file is listed at all, the cluster cannot be reached, or results cannot be stored.
         """
-        if not self.manifest.files:
+        if not set(self.manifest.files) - {self.manifest.mirna_targets}:
             raise AnalysisError(
                 f"{self.manifest_path}: lists no file to analyse. Put instrument exports into the folder and "
                 "list them, or write study.yaml anew with 'vesicula init --overwrite'."
@@ -198,7 +198,9 @@ class Study:
         settings = settings or AnalysisSettings()
         store = ResultStore(folder=(work or self._work_folder()) / "results")
         placements, version = place_batches(self.manifest.batches, settings.evidence)
-        cargos, version = cargo_of_batches(self.folder, self.manifest.batches, settings.evidence, version)
+        cargos, version = cargo_of_batches(
+            self.folder, self.manifest.batches, settings.evidence, version, targets=self.manifest.mirna_targets
+        )
         tasks = [
             BatchTask(
                 folder=self.folder,
@@ -282,7 +284,7 @@ def place_batches(
 
 
 def cargo_of_batches(
-    folder: Path, batches: Sequence[Batch], settings: EvidenceSettings, version: str
+    folder: Path, batches: Sequence[Batch], settings: EvidenceSettings, version: str, *, targets: str | None = None
 ) -> tuple[list[CargoResult], str]:
     """Analyse the batches' cargo tables, and look their molecules up in the evidence store.
 
@@ -296,6 +298,8 @@ def cargo_of_batches(
         Which store.
     version : str
         Of the store as `place_batches` found it.
+    targets : str, optional
+        The study's table of miRNA targets, relative to the folder; read once.
 
     Returns
     -------
@@ -309,12 +313,13 @@ def cargo_of_batches(
     """
     if not any(b.cargo_tables for b in batches):
         return [CargoResult()] * len(batches), version
+    aimed = load_targets(folder, targets) if targets is not None else None
     if settings.store == NO_STORE:
-        return [assess_cargo(folder, b, None) for b in batches], version
+        return [assess_cargo(folder, b, None, targets=aimed) for b in batches], version
     from vesicula.assess.evidence_place import open_evidence
 
     with open_evidence(settings.store, settings.as_of) as placer:
-        found = [assess_cargo(folder, b, placer.store, as_of=placer.version) for b in batches]
+        found = [assess_cargo(folder, b, placer.store, as_of=placer.version, targets=aimed) for b in batches]
         return found, placer.version
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 import polars as pl
 
+from vesicula.core.cargo import CargoTableResult
 from vesicula.core.estimate import Distribution
 from vesicula.core.finding import Finding, Verdict
 from vesicula.core.measurement import ReadWarning
@@ -70,6 +71,8 @@ class BatchAssessment:
         Curves for figures and Parquet.
     evidence : EvidencePlacement or None
         The batch beside the literature; None where the evidence store was not to be asked.
+    cargo : tuple of CargoTableResult
+        Numbers behind the findings on its cargo tables, for figures and Parquet.
     """
 
     batch: str
@@ -79,6 +82,7 @@ class BatchAssessment:
     findings: tuple[Finding, ...]
     distributions: tuple[Distribution, ...] = ()
     evidence: EvidencePlacement | None = None
+    cargo: tuple[CargoTableResult, ...] = ()
 
     @property
     def failed_files(self) -> tuple[FileRecord, ...]:

@@ -638,6 +638,16 @@ class Manifest(Strict):
             schema_org="PropertyValueSpecification",
         ),
     ] = ()
+    mirna_targets: Annotated[
+        RelativePath | None,
+        about(
+            "Table of miRNA targets that you hold (miRTarBase's, or one with the columns mirna, target, support and "
+            "pmid), relative to the study folder; pathways of the miRNAs of every batch's cargo tables rest on it.",
+            isa="Comment[miRNA targets]",
+            schema_org="result (File)",
+            example="targets.tsv",
+        ),
+    ] = None
     ignore: Annotated[
         tuple[RelativePath, ...],
         about(
@@ -650,9 +660,10 @@ class Manifest(Strict):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Every file that any batch lists: those of its measurements, and its cargo tables."""
+        """Every file listed: those of the batches' measurements, their cargo tables, and the table of targets."""
         measured = [f for b in self.batches for s in b.samples for m in s.measurements for f in m.files]
-        return (*measured, *(f for b in self.batches for f in b.cargo_tables))
+        targets = (self.mirna_targets,) if self.mirna_targets is not None else ()
+        return (*measured, *(f for b in self.batches for f in b.cargo_tables), *targets)
 
     @model_validator(mode="after")
     def _unique(self) -> Manifest:

@@ -12,7 +12,7 @@ from vesicula.core.assessment import BatchAssessment, FileRecord
 from vesicula.core.estimate import Distribution
 from vesicula.core.finding import Finding, Verdict
 from vesicula.core.format import format_with_unit
-from vesicula.dossier import literature
+from vesicula.dossier import cargo, literature
 from vesicula.dossier.ledger import Ledger
 from vesicula.dossier.model import BatchPage, FigureBlock, FileRow, Headline, SamplePage, Table, VerdictCard
 from vesicula.dossier.rows import make_matrix, make_table
@@ -66,7 +66,9 @@ def batch_page(batch: BatchAssessment, index: int, ledger: Ledger, *, compact: b
         )
         for k, name in enumerate(samples)
     )
-    own = [(a, f) for a, f in anchored if not f.sample and f.topic != literature.TOPIC]
+    block = None if compact else cargo.cargo_block(batch, anchored, anchor, ledger)
+    elsewhere = {literature.TOPIC, *([cargo.TOPIC] if block is not None else [])}
+    own = [(a, f) for a, f in anchored if not f.sample and f.topic not in elsewhere]
     tables = _tables(own, ledger, compact=compact)
     cited = [(a, f) for a, f in anchored if f.topic == literature.TOPIC]
     return BatchPage(
@@ -81,6 +83,7 @@ def batch_page(batch: BatchAssessment, index: int, ledger: Ledger, *, compact: b
         files=tuple(_file_row(f) for f in batch.files),
         compact=compact,
         literature=literature.literature_block(batch.evidence, cited, anchor, ledger, compact=compact),
+        cargo=block,
         left_out=_left_out(anchored, [*tables, *(t for p in pages for t in (*p.tables, *p.more_tables))])
         if compact
         else 0,

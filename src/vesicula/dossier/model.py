@@ -205,7 +205,7 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FigureBlock:
-    """A figure on the page: static drawing, and its data for the script."""
+    """A figure on the page: static drawing, and its data for the script; `width` in user units, 0 where it fills."""
 
     anchor: str
     svg: Markup
@@ -213,6 +213,7 @@ class FigureBlock:
     caption: str
     alt: str
     toggles: tuple[str, ...] = ()
+    width: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -404,6 +405,109 @@ class LiteratureBlock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CargoLine:
+    """A sentence of the verdict on a batch's cargo, with an icon where something was judged."""
+
+    text: str
+    verdict: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CargoGrid:
+    """A plain table of the cargo section: headings, and cells of text; the first of a row is its name."""
+
+    label: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CargoSets:
+    """Gene sets of one list of cargo.
+
+    Parameters
+    ----------
+    title, note : str
+        Heading; what to know, or why nothing was tested.
+    figure, network : FigureBlock or None
+        Sets by p value; sets that stand out with their cargo, folded away.
+    grid : CargoGrid or None
+        The sets drawn, with their numbers.
+    """
+
+    title: str
+    note: str = ""
+    figure: FigureBlock | None = None
+    network: FigureBlock | None = None
+    grid: CargoGrid | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CargoPart:
+    """One cargo table.
+
+    Parameters
+    ----------
+    title : str
+        Its name and what it holds.
+    categories : FigureBlock or None
+        MISEV categories by sample.
+    grid : CargoGrid or None
+        The same as numbers, folded away.
+    sets : tuple of CargoSets
+        Gene sets, list by list.
+    """
+
+    title: str
+    categories: FigureBlock | None = None
+    grid: CargoGrid | None = None
+    sets: tuple[CargoSets, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CargoBlock:
+    """What a batch carries: verdict, figures, tables.
+
+    Parameters
+    ----------
+    anchor, intro : str
+        Its anchor; how to take it.
+    lines : tuple of CargoLine
+        The verdict.
+    lead, more : Table or None
+        Findings to show at once, and those to fold away.
+    parts : tuple of CargoPart
+        Table by table.
+    conditions, balance : FigureBlock or None
+        The cargo beside the evidence.
+    grid : CargoGrid or None
+        Conditions with their rows, folded away.
+    """
+
+    anchor: str
+    intro: str
+    lines: tuple[CargoLine, ...]
+    lead: Table | None = None
+    more: Table | None = None
+    parts: tuple[CargoPart, ...] = ()
+    conditions: FigureBlock | None = None
+    balance: FigureBlock | None = None
+    grid: CargoGrid | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CargoAcross:
+    """One kind of cargo over all batches that list it."""
+
+    title: str
+    lead: str
+    figure: FigureBlock
+    grid: CargoGrid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchPage:
     """One batch: the context of batch.html.j2."""
 
@@ -419,6 +523,7 @@ class BatchPage:
     compact: bool
     left_out: int = 0
     literature: LiteratureBlock | None = None
+    cargo: CargoBlock | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -499,4 +604,5 @@ class StudyPage:
     outputs: tuple[tuple[str, str], ...]
     manifest_sha256: str
     inputs_included: str
+    cargo: tuple[CargoAcross, ...]  # over several batches; empty in large studies
     legend: tuple[tuple[str, str, str], ...]  # verdict, kind, meaning

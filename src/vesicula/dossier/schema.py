@@ -26,7 +26,7 @@ SCHEMA_FILE = "findings.schema.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchFindings:
-    """A batch in findings.json: a BatchAssessment without its curves, which distributions.parquet holds.
+    """A batch in findings.json: a BatchAssessment without its curves and the numbers of its cargo: Parquet holds them.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def batch_findings(batch: BatchAssessment) -> BatchFindings:
     Returns
     -------
     BatchFindings
-        The same without distributions.
+        The same without distributions and cargo.
     """
     return BatchFindings(
         batch=batch.batch,

@@ -12,6 +12,7 @@ import polars as pl
 from vesicula.core.assessment import FINDING_SCHEMA, BatchAssessment, findings_table
 from vesicula.core.finding import Verdict
 from vesicula.core.placement import PlacedClaim, PlacedTrial
+from vesicula.dossier.cargo_tables import CARGO_SCHEMAS, cargo_rows
 from vesicula.dossier.wording import isolation_text
 
 BATCHES_PER_PART = 25
@@ -69,6 +70,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         ),
         _TEXT,
     ),
+    **CARGO_SCHEMAS,
     "batches": {
         **dict.fromkeys(("batch", "key", "name", "produced_on", "tissue", "species", "donor", "clone"), _TEXT),
         "passage": pl.Int64,
@@ -127,6 +129,7 @@ def batch_frames(batch: BatchAssessment) -> dict[str, pl.DataFrame]:
             for f in batch.files
         ],
         "evidence": _evidence_rows(batch),
+        **cargo_rows(batch),
         "batches": [_batch_row(batch)],
     }
     frames = {name: pl.DataFrame(found, schema=SCHEMAS[name], orient="row") for name, found in rows.items()}

@@ -10,6 +10,7 @@ from typing import BinaryIO, TextIO
 
 from vesicula.core.assessment import Assessment, BatchAssessment
 from vesicula.dossier import render, rocrate, schema
+from vesicula.dossier.cargo import Carried, add_carried, cargo_across
 from vesicula.dossier.context import OUTCOMES, batch_outcome, batch_page
 from vesicula.dossier.inputs import InputFile, copy_inputs, of_records, sha256_of
 from vesicula.dossier.ledger import Ledger
@@ -28,13 +29,17 @@ MAX_CARDS = 12
 
 DESCRIPTIONS = {
     "dossier.html": "The dossier to read: verdicts, figures, tables, and how each number was made",
-    "findings.json": "Every finding with its inputs, method, parameters and criterion; everything but the curves",
+    "findings.json": "Every finding with its inputs, method, parameters and criterion; everything but curves and cargo",
     schema.SCHEMA_FILE: "JSON Schema of findings.json",
     "findings.parquet": "Findings as a table, a row each",
     "distributions.parquet": "Size distributions, binned and smoothed, a row per point",
     "peaks.parquet": "Peaks of the size distributions, a row each",
     "files.parquet": "Input files and what became of them, a row each",
     "evidence.parquet": "Claims and trials of the literature beside the batches, a row each",
+    "cargo_molecules.parquet": "Molecules that the cargo tables hold, a row each",
+    "cargo_pathways.parquet": "Gene sets tested for the cargo, a row each, with what the whole genome would have given",
+    "cargo_categories.parquet": "MISEV categories of protein tables, a row per sample and category",
+    "cargo_claims.parquet": "Rows of the evidence store that name the cargo, a row per molecule and row",
     "batches.parquet": "Batches with their source and isolation, a row each",
 }
 
@@ -52,7 +57,8 @@ class DossierPaths:
     html, findings, schema, crate, manifest : pathlib.Path
         dossier.html, findings.json, findings.schema.json, ro-crate-metadata.json and manifest-sha256.txt.
     tables : dict of str to pathlib.Path
-        Parquet files by name: findings, distributions, peaks, files, evidence, batches.
+        Parquet files by name: findings, distributions, peaks, files, evidence, cargo_molecules, cargo_pathways,
+        cargo_categories, cargo_claims, batches.
     inputs : pathlib.Path or None
         Folder of the copied input files.
     """
@@ -80,6 +86,8 @@ class _Collected:
     states: dict[str, int] = field(default_factory=dict)
     outcomes: dict[str, int] = field(default_factory=dict)
     batches: int = 0
+    carried: Carried = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,9 +203,13 @@ def _write_batch(batch: BatchAssessment, index: int, sinks: _Sinks, collected: _
     if not sinks.compact:
         collected.anchors.append((page.anchor, batch.batch))
         collected.cards.append(page.card)
-    collected.inputs += of_records(batch.batch, batch.files)
+        add_carried(collected.carried, batch)
+    # A table of miRNA targets serves several batches: it is one file all the same.
+    files = [r for r in batch.files if r.path not in collected.seen]
+    collected.seen.update(r.path for r in files)
+    collected.inputs += of_records(batch.batch, files)
     collected.entities += rocrate.batch_entities(batch)
-    for record in batch.files:
+    for record in files:
         collected.states[record.status] = collected.states.get(record.status, 0) + 1
     outcome = batch_outcome(batch)
     collected.outcomes[outcome] = collected.outcomes.get(outcome, 0) + 1
@@ -259,6 +271,7 @@ def study_page(assessment: Assessment, collected: _Collected, refused: str) -> S
         outputs=tuple((n, d) for n, d in DESCRIPTIONS.items() if n != "dossier.html"),
         manifest_sha256=assessment.manifest_sha256,
         inputs_included=included,
+        cargo=cargo_across(collected.carried),
         legend=tuple((v.value, KINDS[v], meaning) for v, meaning in LEGEND),
     )
 

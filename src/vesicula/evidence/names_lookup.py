@@ -342,6 +342,17 @@ MOLECULE_KINDS: tuple[Kind, ...] = ("mirna", "gene", "chemical", "pathway", "cel
 """What a cell of cargo, target or direction may name."""
 
 
+def same_condition(one: str, other: str) -> bool:
+    """Say whether two names are of one condition: the same text, or names that the registry gives the same identifiers.
+
+    A name that could only be mapped to a broader term ("breast cancer (BRCA1 hereditary)") is the same as nothing else.
+    """
+    if one.casefold() == other.casefold():
+        return True
+    found = [resolve("condition", text) for text in (one, other)]
+    return all(r.status in {"exact", "synonym"} for r in found) and found[0].identifiers == found[1].identifiers
+
+
 def resolve_molecule(text: str, *, species: str | None = None) -> Resolution:
     """Find what a name in a mixed column (cargo, target, direction) stands for, and of which kind it is.
 

@@ -111,13 +111,13 @@ def _set_bars(groups: Mapping[str, frozenset[str]], left: float, top: float, row
     parts = []
     for k, (name, held) in enumerate(groups.items()):
         y = top + row * (k + 0.5)
-        long = 70 * len(held) / most
+        long = 50 * len(held) / most
         parts.append(
             f'<rect x="{number(left - 14 - long)}" y="{number(y - 7)}" width="{number(long)}" height="14" '
             'fill="currentColor" fill-opacity=".25"/>'
         )
-        parts.append(text(left - 17, y + 4, str(len(held)), anchor="end", extra=' font-size="10"'))
-        parts.append(text(4, y + 4, shorten_label(name, 24), anchor="start"))
+        parts.append(text(left - 18 - long, y + 4, str(len(held)), anchor="end", extra=' font-size="10"'))
+        parts.append(text(4, y + 4, shorten_label(name, 22), anchor="start"))
     return parts
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from vesicula.cargo.effect.conditions import NAMED, CargoEvidence, Evidence, PathStatement
+from vesicula.cargo.effect.numbers import claim_results, set_results
 from vesicula.cargo.effect.report import (
     KIND_WORDS,
     ORIGIN_WORDS,
@@ -20,6 +21,13 @@ from vesicula.cargo.effect.run import CargoEffect, notable_sets
 from vesicula.cargo.effect.sets import FALSE_DISCOVERY_RATE, Enrichment
 from vesicula.evidence.model import Claim
 from vesicula.figures.cargo import activity_heat_map, pathway_network, upset
+from vesicula.figures.cargo_bars import (
+    balance_bars,
+    balance_by_molecule,
+    condition_bars,
+    count_conditions,
+    pathway_dots,
+)
 from vesicula.figures.page import bullets, card, drawing, heading, note, opened, page, paragraph, subheading, table
 
 SHOWN_SETS, SHOWN_SPURIOUS, SHOWN_CARGO = 20, 15, 12
@@ -40,7 +48,7 @@ def cargo_page(found: CargoEffect) -> str:
     """
     parts = _listed(found)
     for e in found.enrichments:
-        parts += _enrichment(e)
+        parts += _enrichment(e, found.table.kind)
     parts += _activity(found)
     parts += _overlap(found)
     if found.evidence is not None:
@@ -59,15 +67,18 @@ def _listed(found: CargoEffect) -> list[Markup]:
     return parts
 
 
-def _enrichment(e: Enrichment) -> list[Markup]:
+def _enrichment(e: Enrichment, kind: str) -> list[Markup]:
     if e.refused:
         return [heading(f"Pathways: {e.what}"), paragraph(f"Not tested: {e.refused}.")]
     called = e.called
     shown = (called or e.answers[:5])[:SHOWN_SETS]
     parts = [heading(f"Pathways: {e.what}")]
+    test = set_results(e)
+    if test.sets:
+        parts.append(drawing(pathway_dots(test, kind=kind)))
     if called:
         parts.append(drawing(pathway_network([(a.name, a.members, a.adjusted_p) for a in called], what=e.what)))
-    else:
+    if not called:
         parts.append(paragraph("No gene set stands out. The five nearest to it:"))
     heads = ("Gene set", "table", "in list / in background", "times", "p", "adjusted p", "adjusted p, whole genome",
              "cargo")  # fmt: skip
@@ -152,6 +163,9 @@ def _evidence(evidence: Evidence) -> list[Markup]:
         "no statement about this batch."
     )
     parts = [heading(f"What claims say{to}"), note(said)]
+    claims = claim_results(evidence)
+    if balances := balance_by_molecule(claims):
+        parts.append(drawing(balance_bars(balances)))
     shown = [c for c in evidence.cargo if c.paths or not evidence.condition]
     sure = [c for c in shown if c.sure]
     unsure = [c for c in shown if not c.sure]
@@ -166,7 +180,9 @@ def _evidence(evidence: Evidence) -> list[Markup]:
             (r.condition, ", ".join(r.cargo), ", ".join(f"{n} {e}" for e, n in r.effects), ", ".join(r.claims))
             for r in evidence.conditions
         ]
-        parts += [heading("Condition by condition"), table(heads, body, texts=heads[1:])]
+        counts = count_conditions(claims)
+        drawn = [drawing(condition_bars(counts, indication=evidence.condition))] if counts else []
+        parts += [heading("Condition by condition"), *drawn, table(heads, body, texts=heads[1:])]
     rows = Markup("<ul>{}</ul>").format(Markup("").join(map(_row, evidence.rows)))
     return [*parts, opened("Rows cited", [rows])]
 

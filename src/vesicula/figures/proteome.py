@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from vesicula.cargo.protein.analyse import FALSE_DISCOVERY_RATE, Comparison, Proteome
-from vesicula.cargo.protein.misev import CATEGORIES, SamplePurity
+from vesicula.cargo.protein.misev import CATEGORIES
 from vesicula.core.errors import AnalysisError
 from vesicula.figures.figure import Figure
 from vesicula.figures.style import BLUE, FONT, ORANGE, SKY, VERMILLION
@@ -27,6 +27,31 @@ CATEGORY_NAMES = {
     "5": "5 secreted",
 }
 _Box = tuple[float, float, float, float]
+
+
+class Categories(Protocol):
+    """MISEV's categories in one sample, as an analysis or a dossier holds them."""
+
+    @property
+    def sample(self) -> str:
+        """Its name."""
+
+    @property
+    def found(self) -> dict[str, tuple[str, ...]]:
+        """Symbols found, by category."""
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of the summed signal by category; empty where values have no sum."""
+
+    @property
+    def apob_share(self) -> float | None:
+        """Share of ApoB."""
+
+    @property
+    def albumin_share(self) -> float | None:
+        """Share of albumin."""
+
 
 
 def _open(size: int = 13) -> str:
@@ -212,7 +237,22 @@ def category_heatmap(result: Proteome) -> Figure:
     Figure
         Under each share of a category stands how many of its proteins were found.
     """
-    samples = result.purity
+    return category_map(result.purity)
+
+
+def category_map(samples: Sequence[Categories]) -> Figure:
+    """Draw MISEV's categories, ApoB and albumin by sample; as :func:`category_heatmap`, from the judged samples alone.
+
+    Parameters
+    ----------
+    samples : sequence of Categories
+        In the order of the columns.
+
+    Returns
+    -------
+    Figure
+        Under each share of a category stands how many of its proteins were found.
+    """
     summed = bool(samples) and all(p.apob_share is not None for p in samples)
     names = [CATEGORY_NAMES[c] for c in CATEGORIES] + (["ApoB", "albumin"] if summed else [])
     grid = [_cells(p, summed=summed) for p in samples]
@@ -244,7 +284,7 @@ def category_heatmap(result: Proteome) -> Figure:
     return Figure(spec=_heat_spec(names, samples, grid), svg=svg, caption=caption, alt=alt)
 
 
-def _cells(p: SamplePurity, *, summed: bool) -> list[tuple[float | None, int | None]]:
+def _cells(p: Categories, *, summed: bool) -> list[tuple[float | None, int | None]]:
     cells: list[tuple[float | None, int | None]] = [(p.shares.get(c), len(p.found[c])) for c in CATEGORIES]
     return [*cells, (p.apob_share, None), (p.albumin_share, None)] if summed else cells
 
@@ -254,7 +294,8 @@ def _heat_cell(
 ) -> list[str]:
     share, found = value
     level = _depth(share if summed else (found or 0) / 100)
-    ink = "#ffffff" if level > 0.55 else "#1b1f24"
+    # From here on white stands out more from the fill than the dark ink does (WCAG 2.1, contrast ratio).
+    ink = "#ffffff" if level > 0.85 else "#1b1f24"
     # From near white to Okabe and Ito's blue: one hue, so that it reads in grey and for every reader.
     fill = "#" + "".join(f"{round(245 + (c - 245) * level):02x}" for c in (0x00, 0x72, 0xB2))
     place = f'x="{number(x + 0.5)}" y="{number(y + 0.5)}" width="{number(wide - 1)}" height="{number(high - 1)}"'
@@ -286,12 +327,12 @@ def percent(share: float | None) -> str:
     return "<0.01" if value < 0.005 else f"{value:.2f}" if value < 0.1 else f"{value:.2g}"
 
 
-def _spoken(p: SamplePurity) -> str:
+def _spoken(p: Categories) -> str:
     return ", ".join(f"category {c} {len(p.found[c])} found" for c in CATEGORIES)
 
 
 def _heat_spec(
-    names: Sequence[str], samples: Sequence[SamplePurity], grid: Sequence[Sequence[tuple[float | None, int | None]]]
+    names: Sequence[str], samples: Sequence[Categories], grid: Sequence[Sequence[tuple[float | None, int | None]]]
 ) -> dict[str, Any]:
     z = [[column[i][0] for column in grid] for i in range(len(names))]
     data = {"type": "heatmap", "x": [p.sample for p in samples], "y": list(names), "z": z, "colorscale": "Blues"}

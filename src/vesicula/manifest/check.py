@@ -11,6 +11,7 @@ from vesicula.instruments import registry
 from vesicula.manifest.folder import is_usable, list_folder
 from vesicula.manifest.load import Inspection, Loc, ManifestSource, inspect_manifest
 from vesicula.manifest.problem import Problem, error, note, warning
+from vesicula.manifest.target_table import read_target_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,8 +100,8 @@ def check_study(
     work = _Work(
         folder=source.folder, source=source, recognise=recognise, read=read, problems=list(inspection.problems)
     )
-    for b, batch in enumerate(manifest.batches):
-        _check_batch(work, b, batch)
+    kinds = {kind for b, batch in enumerate(manifest.batches) for kind in _check_batch(work, b, batch)}
+    _check_targets(work, manifest.mirna_targets, kinds)
     _check_release(work, manifest)
     _check_unlisted(work, manifest)
     return _report(inspection, manifest, work.problems)
@@ -122,7 +123,8 @@ def _ordered(problems: list[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(problems, key=lambda p: (p.line == 0, p.line, rank[p.severity])))
 
 
-def _check_batch(work: _Work, b: int, batch: Batch) -> None:
+def _check_batch(work: _Work, b: int, batch: Batch) -> set[str]:
+    """Check a batch; return the kinds of cargo that its tables hold."""
     line, name = work.source.line("batches", b), f"batch {shorten(batch.id)!r}"
     source = batch.cell_source
     silent = "the dossier cannot state"
@@ -139,23 +141,44 @@ def _check_batch(work: _Work, b: int, batch: Batch) -> None:
         (batch.freeze_thaw_cycles is None, "freeze_thaw_cycles", f"{silent} how often they were thawed"),
     ]
     work.problems += [note(line, f"{name} states no {key}: {effect}") for lacking, key, effect in lacks if lacking]
-    for t, path in enumerate(batch.cargo_tables):
-        _check_cargo(work, work.source.line("batches", b, "cargo_tables", t), path)
+    tables = [(work.source.line("batches", b, "cargo_tables", t), path) for t, path in enumerate(batch.cargo_tables)]
+    kinds = {_check_cargo(work, at, path) for at, path in tables}
     for s, sample in enumerate(batch.samples):
         _check_sample(work, (b, s), sample)
+    return kinds - {""}
 
 
-def _check_cargo(work: _Work, line: int, path: str) -> None:
+def _check_cargo(work: _Work, line: int, path: str) -> str:
+    """Check a cargo table; return what its names are, or nothing where it cannot be read."""
     if not is_usable(work.folder, path):
-        return  # said already
+        return ""  # said already
     from vesicula.cargo.effect.table import read_cargo  # only where there is a cargo table
 
     try:
-        read_cargo(work.folder / path)
+        return read_cargo(work.folder / path).kind
     except UnreadableFile as fault:
         details = f"{fault.where}: expected {fault.expected}, found {fault.found}"
         message = f"the cargo table {shorten(path)!r} cannot be read: {details}"
         work.problems.append(warning(line, message, fault.remedy))
+    return ""
+
+
+def _check_targets(work: _Work, path: str | None, kinds: set[str]) -> None:
+    """Check the table of miRNA targets, and whether it is called for."""
+    if path is None:
+        if "mirna" in kinds:
+            message = "no mirna_targets: pathways of the miRNAs in cargo_tables are not tested"
+            work.problems.append(note(0, message, "Name a table of targets that you hold, such as miRTarBase's"))
+        return
+    line = work.source.line("mirna_targets")
+    if is_usable(work.folder, path):
+        table = read_target_table(work.folder / path)
+        if table.fault:
+            message = f"the table of targets {shorten(path)!r} cannot be read: {table.fault}"
+            work.problems.append(warning(line, message, table.remedy))
+    if "mirna" not in kinds:
+        message = "mirna_targets is not used: no cargo table that can be read holds miRNAs"
+        work.problems.append(note(line, message, "List the table of miRNAs under cargo_tables of its batch"))
 
 
 def _check_sample(work: _Work, place: tuple[int, int], sample: Sample) -> None:

@@ -38,6 +38,7 @@ WORDS: tuple[tuple[Loc, Kind], ...] = (
 
 _FILES: Loc = ("batches", "*", "samples", "*", "measurements", "*", "files", "*")
 _CARGO_TABLES: Loc = ("batches", "*", "cargo_tables", "*")
+_TARGETS: Loc = ("mirna_targets",)
 _BATCH_IDS: Loc = ("batches", "*", "id")
 _SAMPLES: Loc = ("batches", "*", "samples")
 
@@ -185,7 +186,8 @@ def _check(tree: Node, folder: Path) -> tuple[Manifest | None, list[Problem]]:
     manifest, problems = _validate(tree)
     problems = [*unfilled, *(p for p in problems if p.line not in {u.line for u in unfilled})]
     problems += _repeated(tree)
-    listed = [(line, normal_path(text)) for pattern in (_FILES, _CARGO_TABLES) for line, text in _texts(tree, pattern)]
+    patterns = (_FILES, _CARGO_TABLES, _TARGETS)
+    listed = [(line, normal_path(text)) for pattern in patterns for line, text in _texts(tree, pattern)]
     problems += check_files(folder, [(line, path) for line, path in listed if path is not None])
     problems += _words(tree)
     if manifest is None and not any(p.severity == "error" for p in problems):  # pragma: no cover - safety net

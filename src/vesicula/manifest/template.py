@@ -82,6 +82,9 @@ def render(
     ]
     lines += [
         "",
+        "# Your table of miRNA targets, for the pathways of the miRNAs in cargo_tables.",
+        "# mirna_targets: targets.tsv",
+        "",
         "# Files and folders that belong to no batch, so that vesicula check passes over them.",
         "ignore:",
         "  # - notes.txt",
