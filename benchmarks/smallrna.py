@@ -403,7 +403,7 @@ def speed(title: str, path: Path, folder: Path, repeats: int, bowtie: Bowtie | N
 def compile_time(path: Path) -> None:
     """Time a process without kept machine code: what the first call after installation costs once."""
     with tempfile.TemporaryDirectory() as cache:
-        environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
+        environment = {**os.environ, "VESICULA_CACHE_DIR": cache}
         empty = seconds(lambda: subprocess.run([sys.executable, "-c", OURS, path, "1"], check=True, env=environment,
                                                capture_output=True))  # fmt: skip
         kept = seconds(lambda: subprocess.run([sys.executable, "-c", OURS, path, "1"], check=True, env=environment,

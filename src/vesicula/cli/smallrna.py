@@ -138,6 +138,7 @@ def _make(out: Path) -> None:
 def _count(tasks: Sequence[SampleTask], *, workers: int, cluster: str | None) -> list[SampleOutcome]:
     """Count all samples; say at once what cannot be counted."""
     from vesicula.assess.executor import run_tasks
+    from vesicula.cargo.smallrna.native import loop
     from vesicula.cargo.smallrna.run import count_sample, kept_sample, references_of
 
     kept = [kept_sample(task) for task in tasks]
@@ -146,6 +147,7 @@ def _count(tasks: Sequence[SampleTask], *, workers: int, cluster: str | None) ->
     if not left:
         return outcomes
     references_of(left[0].references)  # references that cannot be used are one error, not one a sample
+    loop("scan")  # after an installation: compiled once here, not once in every process
     with _progress(len(tasks), outcomes):
         for _, outcome in run_tasks(count_sample, left, workers=min(workers, len(left)), cluster=cluster):
             outcomes.append(outcome)

@@ -1,66 +1,45 @@
-"""The inner loops of assignment, compiled: inserts against miRNA loci, and against other RNA."""
+"""The inner loops of assignment: inserts against miRNA loci, and against other RNA.
+
+Compiled by `vesicula.cargo.smallrna.native`, which alone imports this. Nothing here may allocate: the machine code must
+run without numba.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-from numba import njit
-
-from vesicula.cargo.smallrna._scan_kernels import Inferred
-
-SEED = 8
-"""Bases of the two seeds, at places 0 and 8 of an insert: one mismatch leaves one of them whole."""
-FIVE_PRIME, THREE_PRIME = 3, 5
-"""Largest shift of an isomiR's ends, in nt."""
-MOST_ADDED = 3
-"""Largest number of bases at the 3' end that the hairpin does not explain."""
-LEAST_MATCHED = 15
-"""Bases that must equal the hairpin."""
-MISMATCH_COST, ADDITION_COST, ADDED_COST, FIVE_COST, THREE_COST = 12, 4, 2, 4, 1
-"""Costs of an explanation; see `vesicula.cargo.smallrna.assign`."""
-MOST_HITS = 16
-"""Explanations kept of one insert."""
-HIT_FIELDS = 6
-"""Of a hit: locus, shift 5', shift 3', bases added, place of the mismatch (-1: none), cost."""
-COST = 5
-"""Place of the cost among them."""
-OTHER_SEED = 12
-"""Bases of the seeds for other RNA, at both ends of an insert."""
+from vesicula.cargo.smallrna._jit import Inferred, helper, inlined
+from vesicula.cargo.smallrna.layout import (
+    ADDED_COST,
+    ADDITION_COST,
+    COST,
+    FIVE_COST,
+    FIVE_PRIME,
+    HIT_FIELDS,
+    LEAST_MATCHED,
+    MISMATCH_COST,
+    MOST_ADDED,
+    MOST_HITS,
+    OTHER_SEED,
+    SEED,
+    THREE_COST,
+    THREE_PRIME,
+)
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _word(codes: Inferred, start: Inferred, size: int) -> int:
+@inlined
+def _word(codes: Inferred, row: Inferred, start: Inferred, size: int) -> Inferred:
     word = 0
     for i in range(start, start + size):
-        if codes[i] > 3:
+        if codes[row, i] > 3:
             return -1
-        word = word * 4 + codes[i]
+        word = word * 4 + codes[row, i]
     return word
 
 
-@njit(cache=True, nogil=True)
-def index_loci(template: Inferred, starts: Inferred, offset: int) -> tuple[Inferred, Inferred]:
-    """Return, for each seed word, where its entries begin, and the entries (locus * 8 + shift + FIVE_PRIME)."""
-    begin = np.zeros(4**SEED + 1, np.int64)
-    for locus in range(starts.size):
-        for shift in range(-FIVE_PRIME, FIVE_PRIME + 1):
-            word = _word(template, starts[locus] + shift + offset, SEED)
-            if word >= 0:
-                begin[word + 1] += 1
-    begin = np.cumsum(begin)
-    fill = begin.copy()
-    entries = np.empty(begin[-1], np.int64)
-    for locus in range(starts.size):
-        for shift in range(-FIVE_PRIME, FIVE_PRIME + 1):
-            word = _word(template, starts[locus] + shift + offset, SEED)
-            if word >= 0:
-                entries[fill[word]] = locus * 8 + shift + FIVE_PRIME
-                fill[word] += 1
-    return begin.astype(np.int32), entries.astype(np.int32)  # small, so that the index stays in the processor's cache
-
-
-@njit(cache=True, nogil=True)
-def explain(codes: Inferred, length: int, template: Inferred, at: int, end: int, out: Inferred) -> bool:
-    """Write the cheapest explanation of an insert that begins at template[at]; False if there is none.
+@helper
+def explain(
+    codes: Inferred, row: Inferred, length: Inferred, template: Inferred, at: Inferred, end: Inferred, out: Inferred,
+) -> Inferred:  # fmt: skip
+    """Write the cheapest explanation of an insert (a row of `codes`) that begins at template[at]; False if none is.
 
     `end` is where the mature ends. Fills `out`: shift 3', bases added, place of the mismatch, cost but for the 5' end.
     """
@@ -69,7 +48,7 @@ def explain(codes: Inferred, length: int, template: Inferred, at: int, end: int,
     # Prefixes of the insert that may be templated, longest last: at most one mismatch, then only additions.
     for i in range(length + 1):
         added = length - i
-        if added <= MOST_ADDED and (added == 0 or codes[i] != template[at + i]):
+        if added <= MOST_ADDED and (added == 0 or codes[row, i] != template[at + i]):
             shift = at + i - end
             run_on = added > 0 and place == i - 1  # the changed base would be one more of the added
             if -THREE_PRIME <= shift <= THREE_PRIME and i - wrong >= LEAST_MATCHED and not run_on:
@@ -79,7 +58,7 @@ def explain(codes: Inferred, length: int, template: Inferred, at: int, end: int,
                 if cost < best:
                     best = cost
                     out[0], out[1], out[2], out[3] = shift, added, place, cost
-        if i < length and codes[i] != template[at + i]:
+        if i < length and codes[row, i] != template[at + i]:
             wrong += 1
             place = i
             if wrong > 1:
@@ -87,15 +66,12 @@ def explain(codes: Inferred, length: int, template: Inferred, at: int, end: int,
     return best < 1 << 30
 
 
-@njit(cache=True, nogil=True)
+@helper
 def _append(
-    hits: Inferred, count: int, least: int, matures: Inferred, insert: int, filled: int, out: Inferred,
-) -> tuple[Inferred, int]:  # fmt: skip
+    hits: Inferred, count: Inferred, least: Inferred, matures: Inferred, insert: Inferred, filled: Inferred,
+    out: Inferred,
+) -> Inferred:  # fmt: skip
     """Add one insert's hits to the rows of `out`, cheapest first, equals in the order of the matures."""
-    if filled + count > out.shape[0]:
-        larger = np.empty((2 * out.shape[0] + MOST_HITS, HIT_FIELDS + 1), np.int64)
-        larger[:filled] = out[:filled]
-        out = larger
     first = filled
     for h in range(count):
         if hits[h, COST] > least + MISMATCH_COST:
@@ -105,44 +81,53 @@ def _append(
             out[place - 1, 1 + COST] > hits[h, COST]
             or (out[place - 1, 1 + COST] == hits[h, COST] and matures[out[place - 1, 1]] > matures[hits[h, 0]])
         ):
-            out[place] = out[place - 1]
+            for k in range(HIT_FIELDS + 1):
+                out[place, k] = out[place - 1, k]
             place -= 1
         out[place, 0] = insert
-        out[place, 1:] = hits[h]
+        for k in range(HIT_FIELDS):
+            out[place, k + 1] = hits[h, k]
         filled += 1
-    return out, filled
+    return filled
 
 
-@njit(cache=True, nogil=True)
+@inlined
+def _dearest(hits: Inferred) -> Inferred:
+    """Return the first of the rows of the highest cost."""
+    place = 0
+    for h in range(1, MOST_HITS):
+        if hits[h, COST] > hits[place, COST]:
+            place = h
+    return place
+
+
 def match(  # noqa: C901, PLR0912, PLR0913, PLR0917 - one compiled pass over the inserts
     codes: Inferred, lengths: Inferred, template: Inferred, starts: Inferred,
     ends: Inferred, matures: Inferred, begin1: Inferred, entries1: Inferred,
-    begin2: Inferred, entries2: Inferred,
+    begin2: Inferred, entries2: Inferred, hits: Inferred, found: Inferred, out: Inferred,
 ) -> Inferred:  # fmt: skip
-    """Return the explanations of the inserts, one per mature: rows of the insert's place, then HIT_FIELDS.
+    """Write the explanations of the inserts, one per mature: rows of the insert's place, then HIT_FIELDS.
 
     Kept are those of the least cost, and those that cost at most one mismatch more; ordered by insert, cost, mature.
+    `out` has room for MOST_HITS rows an insert; `hits` (MOST_HITS, HIT_FIELDS) and `found` (4) are for the loop's own
+    use. Returns how many rows were written.
     """
-    out = np.empty((lengths.size + MOST_HITS, HIT_FIELDS + 1), np.int64)
     filled = 0
-    hits = np.empty((MOST_HITS, HIT_FIELDS), np.int64)
-    found = np.empty(4, np.int64)
     for r in range(lengths.size):
         length = lengths[r]
         if length < 2 * SEED:
             continue
-        row = codes[r]
         least = 1 << 30
         count = 0
         for seed in range(2):
             begin, entries = (begin1, entries1) if seed == 0 else (begin2, entries2)
-            word = _word(row, seed * SEED, SEED)
+            word = _word(codes, r, seed * SEED, SEED)
             if word < 0:
                 continue
             for e in range(begin[word], begin[word + 1]):
                 locus = entries[e] >> 3
                 shift = (entries[e] & 7) - FIVE_PRIME
-                if not explain(row, length, template, starts[locus] + shift, ends[locus], found):
+                if not explain(codes, r, length, template, starts[locus] + shift, ends[locus], found):
                     continue
                 cost = found[3] + FIVE_COST * abs(shift)
                 if cost > least + MISMATCH_COST:
@@ -155,7 +140,7 @@ def match(  # noqa: C901, PLR0912, PLR0913, PLR0917 - one compiled pass over the
                 if place < count and hits[place, COST] <= cost:
                     continue
                 if place == MOST_HITS:  # full: the dearest gives way
-                    place = int(np.argmax(hits[:, COST]))
+                    place = _dearest(hits)
                     if hits[place, COST] <= cost:
                         continue
                 elif place == count:
@@ -163,40 +148,42 @@ def match(  # noqa: C901, PLR0912, PLR0913, PLR0917 - one compiled pass over the
                 hits[place, 0], hits[place, 1], hits[place, 2] = locus, shift, found[0]
                 hits[place, 3], hits[place, 4], hits[place, COST] = found[1], found[2], cost
         if count:
-            out, filled = _append(hits, count, least, matures, r, filled, out)
-    return out[:filled]
+            filled = _append(hits, count, least, matures, r, filled, out)
+    return filled
 
 
-@njit(cache=True, nogil=True)
-def words_of(template: Inferred) -> Inferred:
-    """Return the OTHER_SEED-base word that begins at each place, -1 where a base is unknown."""
-    words = np.full(template.size, -1, np.int64)
-    for i in range(template.size - OTHER_SEED + 1):
-        words[i] = _word(template, i, OTHER_SEED)
-    return words
+@inlined
+def _first_at_least(words: Inferred, word: Inferred) -> Inferred:
+    """Return the first place of sorted words at which no smaller one stands."""
+    low, high = 0, words.size
+    while low < high:
+        middle = (low + high) >> 1
+        if words[middle] < word:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
-@njit(cache=True, nogil=True)
-def match_other(
+def match_other(  # noqa: PLR0913, PLR0917 - arrays of one index
     codes: Inferred, lengths: Inferred, template: Inferred, words: Inferred, places: Inferred,
-    owner: Inferred,
-) -> tuple[Inferred, Inferred]:  # fmt: skip
-    """Return the sequence that explains each insert (-1: none) and the mismatches (0 or 1).
+    owner: Inferred, found: Inferred, wrongs: Inferred,
+) -> Inferred:  # fmt: skip
+    """Write the sequence that explains each insert (-1: none) and the mismatches (0 or 1; 2: none).
 
     `words` are sorted, `places` where they stand in the template, `owner` whose place it is. The fewest mismatches
-    win, then the sequence that was given first.
+    win, then the sequence that was given first. Returns how many inserts there are.
     """
     n = lengths.size
-    found = np.full(n, -1, np.int64)
-    wrongs = np.full(n, 2, np.int64)
     for r in range(n):
+        found[r], wrongs[r] = -1, 2
         length = lengths[r]
         if length < OTHER_SEED:
             continue
         for side in range(2):
             offset = 0 if side == 0 else length - OTHER_SEED
-            word = _word(codes[r], offset, OTHER_SEED)
-            e = np.searchsorted(words, word)
+            word = _word(codes, r, offset, OTHER_SEED)
+            e = _first_at_least(words, word)
             while e < words.size and words[e] == word:
                 at = places[e] - offset
                 e += 1
@@ -211,4 +198,4 @@ def match_other(
                 who = owner[at + offset]
                 if wrong < wrongs[r] or (wrong == wrongs[r] and wrong < 2 and who < found[r]):
                     wrongs[r], found[r] = wrong, who
-    return found, wrongs
+    return n

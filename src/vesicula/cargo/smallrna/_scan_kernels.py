@@ -1,54 +1,57 @@
-"""The inner loop over a FASTQ, compiled: records, adapter, filters, and the table of distinct inserts."""
+"""The inner loop over a FASTQ: records, adapter, filters, and the table of distinct inserts.
+
+Compiled by `vesicula.cargo.smallrna.native`, which alone imports this. Nothing here may allocate: the machine code must
+run without numba.
+"""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
-from numpy.typing import NDArray
 
-Inferred: TypeAlias = Any
-"""An array or number whose type numba infers at the first call."""
-
-NEED_MORE, TABLE_FULL, MALFORMED, FINE = 0, 1, 2, 3
-"""Why the scan stopped; FINE: it need not."""
-BAD_HEADER, BAD_PLUS, BAD_QUALITY = 1, 2, 3
-"""What was wrong with a record."""
-(
-    READS, TRIMMED, NO_ADAPTER, TOO_SHORT, TOO_LONG, LOW_QUALITY, WITH_N, NO_UMI, KEPT, DIMERS, REASON, DISTINCT,
-) = range(12)  # fmt: skip
-"""Places in the array of counts; REASON holds the fault of a malformed record, DISTINCT the filled places."""
-COUNTS = 12
-(MIN_LENGTH, MAX_LENGTH, CLIP_5P, CLIP_3P, UMI) = range(5)
-"""Places in the array of settings."""
-HISTOGRAM = 128
-"""Insert lengths 0 to 126, and all longer ones."""
-LONGEST_DIMER = 2
-"""Longest insert of an adapter dimer: ligation without RNA leaves none, trimming errs by a base or two."""
-LONGEST_INSERT = 63
-"""Bases that fit 128 bits beside the mark of the length (with the UMI, where there is one)."""
-SEARCHED = 400
-"""Bases of a read in which an adapter is sought."""
-SEED = 12
-"""Adapter bases sought exactly first."""
-COMPARED = 20
-"""Adapter bases compared when mismatches are allowed."""
-LEAST_OVERLAP = 5
-"""Adapter bases that must be seen at the end of a read."""
-NONE_FOUND = -1
-PENDING = 512
-"""Keys counted together; the table may go over its limit by as many."""
+from vesicula.cargo.smallrna._jit import Inferred, helper, inlined
+from vesicula.cargo.smallrna._sieve_kernels import promising
+from vesicula.cargo.smallrna.layout import (
+    ADAPTER_SEED,
+    BAD_HEADER,
+    BAD_PLUS,
+    BAD_QUALITY,
+    CLIP_3P,
+    CLIP_5P,
+    COMPARED,
+    DIMERS,
+    DISTINCT,
+    DROPPED,
+    FINE,
+    HISTOGRAM,
+    KEPT,
+    LEAST_OVERLAP,
+    LONGEST_DIMER,
+    LOW_QUALITY,
+    MALFORMED,
+    MAX_LENGTH,
+    MIN_LENGTH,
+    NEED_MORE,
+    NO_ADAPTER,
+    NO_UMI,
+    NONE_FOUND,
+    READS,
+    REASON,
+    SEARCHED,
+    SIEVED,
+    STOPPED,
+    TABLE_FULL,
+    TOO_LONG,
+    TOO_SHORT,
+    TRIMMED,
+    UMI,
+    WITH_N,
+)
 
 _memchr: Any = types.ExternalFunction("memchr", types.int64(types.int64, types.int32, types.int64))
-
-_CODES = np.full(256, 4, np.uint8)
-for _i, _pair in enumerate((b"Aa", b"Cc", b"Gg", b"TtUu")):
-    for _letter in _pair:
-        _CODES[_letter] = _i
-CODES: NDArray[np.uint8] = _CODES
-"""Code of a base's letter: A 0, C 1, G 2, T and U 3, all else 4."""
 
 
 def _load(_typing: Inferred, _address: Inferred) -> Inferred:
@@ -70,14 +73,45 @@ def _load(_typing: Inferred, _address: Inferred) -> Inferred:
 _word_at: Any = intrinsic(_load)
 
 
-@njit(cache=True, nogil=True, inline="always")
+def _fetch(_typing: Inferred, _address: Inferred) -> Inferred:
+    """Ask for the memory at an address, without waiting for it."""
+
+    def generate(context: Inferred, builder: Inferred, _signature: Inferred, arguments: Inferred) -> Inferred:
+        from llvmlite import ir  # type: ignore[import-untyped]
+
+        number = ir.IntType(32)
+        pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
+        builder.call(function, [pointer, number(1), number(3), number(1)])  # to be written, kept near, data
+        return context.get_dummy_value()
+
+    return types.none(types.int64), generate
+
+
+prefetch: Any = intrinsic(_fetch)
+
+
+def _count_ones(_typing: Inferred, _word: Inferred) -> Inferred:
+    """Return the number of bits set."""
+
+    def generate(_context: Inferred, builder: Inferred, _signature: Inferred, arguments: Inferred) -> Inferred:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
+_ones: Any = intrinsic(_count_ones)
+
+
+@inlined
 def _line_end(origin: Inferred, start: Inferred, stop: Inferred) -> Inferred:
     """Return where the line's newline stands, or -1."""
     found = np.int64(_memchr(origin + start, 10, stop - start))
     return found - origin if found else np.int64(-1)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _exact_adapter(bases: Inferred, length: Inferred, first: Inferred, second: Inferred, seed: Inferred) -> Inferred:
     """Return where the leftmost exact seed, in capitals, begins in the read at an address, or -1.
 
@@ -89,73 +123,87 @@ def _exact_adapter(bases: Inferred, length: Inferred, first: Inferred, second: I
     return np.int64(NONE_FOUND)
 
 
-@njit(cache=True, nogil=True)
+@helper
 def _any_adapter(codes: Inferred, length: Inferred, adapter: Inferred, seed: Inferred) -> Inferred:
-    """Return where the adapter begins in a read given as codes: its exact seed, else what is most similar to it."""
-    for p in range(length - seed + 1):
-        j = 0
-        while j < seed and codes[p + j] == adapter[j]:
-            j += 1
-        if j == seed:
-            return p
-    return similar_adapter(codes, length, adapter)
+    """Return where the adapter begins in a read given as codes: its exact seed, else what is most similar to it; or -1.
 
-
-@njit(cache=True, nogil=True)
-def similar_adapter(codes: Inferred, length: Inferred, adapter: Inferred) -> Inferred:
-    """Return where the adapter most likely begins in a read without an exact copy of its seed, or -1.
-
-    The place with the best score, matching bases less two per mismatch, of those with at most one mismatch in eight
-    bases and at least LEAST_OVERLAP bases seen; the leftmost of equals. Insertions and deletions inside the adapter
-    are not sought.
+    The leftmost exact seed; without one the place with the best score, matching bases less two per mismatch, of those
+    with at most one mismatch in eight bases and at least LEAST_OVERLAP bases seen; the leftmost of equals. Insertions
+    and deletions inside the adapter are not sought. All bases of a place are compared at once, two bits each; a base
+    that is not known equals none.
     """
-    best, place = 0, NONE_FOUND
+    full = np.int64(min(adapter.size, COMPARED))
+    pattern, window, unknown = np.uint64(0), np.uint64(0), np.uint64(0)
+    for j in range(full):
+        pattern |= np.uint64(adapter[j]) << np.uint64(2 * j)
+    for j in range(min(full, length)):
+        window |= np.uint64(codes[j] & 3) << np.uint64(2 * j)
+        unknown |= np.uint64(codes[j] >> 2) << np.uint64(2 * j)
+    whole_seed = (np.uint64(1) << np.uint64(2 * seed)) - np.uint64(1)
+    last = np.uint64(2 * full - 2)
+    best, place = np.int64(0), np.int64(NONE_FOUND)
     for p in range(length - LEAST_OVERLAP + 1):
-        overlap = min(adapter.size, length - p, COMPARED)
-        allowed = overlap // 8
-        wrong = 0
-        for j in range(overlap):
-            if codes[p + j] != adapter[j]:
-                wrong += 1
-                if wrong > allowed:
-                    break
-        if wrong <= allowed and overlap - 3 * wrong > best:
-            best, place = overlap - 3 * wrong, p
+        overlap = min(full, length - p)
+        seen = (np.uint64(1) << np.uint64(2 * overlap)) - np.uint64(1)
+        differs = window ^ pattern
+        differs = (differs | (differs >> np.uint64(1)) | unknown) & np.uint64(0x5555555555555555) & seen
+        if overlap >= seed and differs & whole_seed == np.uint64(0):
+            return np.int64(p)
+        wrong = np.int64(_ones(differs))
+        if wrong <= overlap >> 3 and overlap - 3 * wrong > best:
+            best, place = overlap - 3 * wrong, np.int64(p)
+        window >>= np.uint64(2)
+        unknown >>= np.uint64(2)
+        if p + full < length:
+            window |= np.uint64(codes[p + full] & 3) << last
+            unknown |= np.uint64(codes[p + full] >> 2) << last
     return place
 
 
-@njit(cache=True, nogil=True, inline="always")
-def slot_of(high: Inferred, low: Inferred, table: Inferred) -> Inferred:
-    """Return the row of a key in the table (high, low, count), or the empty one where it belongs."""
-    last = np.int64(table.shape[0] - 1)
+@inlined
+def first_slot(high: Inferred, low: Inferred, table: Inferred) -> Inferred:
+    """Return the row where the search for a key begins."""
     mixed = (low ^ (high * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0x94D049BB133111EB)
-    place = np.int64(mixed ^ (mixed >> np.uint64(32))) & last
+    return np.int64(mixed ^ (mixed >> np.uint64(32))) & np.int64(table.shape[0] - 1)
+
+
+@inlined
+def filled_slot(high: Inferred, low: Inferred, table: Inferred, begin: Inferred) -> Inferred:
+    """Return the row of a key, or the empty one where it belongs, from where the search begins."""
+    last = np.int64(table.shape[0] - 1)
+    place = begin
     while table[place, 2] != 0 and (table[place, 1] != low or table[place, 0] != high):
         place = (place + 1) & last
     return place
 
 
-@njit(cache=True, nogil=True)
-def rehash(table: Inferred, new: Inferred) -> None:
+@inlined
+def slot_of(high: Inferred, low: Inferred, table: Inferred) -> Inferred:
+    """Return the row of a key in the table (high, low, count), or the empty one where it belongs."""
+    return filled_slot(high, low, table, first_slot(high, low, table))
+
+
+def rehash(table: Inferred, new: Inferred) -> Inferred:
     """Move all entries to a larger, empty table."""
     for i in range(table.shape[0]):
         if table[i, 2]:
             place = slot_of(table[i, 0], table[i, 1], new)
             new[place, 0], new[place, 1], new[place, 2] = table[i, 0], table[i, 1], table[i, 2]
+    return 0
 
 
-@njit(cache=True, nogil=True)
-def entries(table: Inferred, highs: Inferred, lows: Inferred, counts: Inferred) -> None:
-    """Write the entries of a table, without its empty rows."""
+def entries(table: Inferred, highs: Inferred, lows: Inferred, counts: Inferred) -> Inferred:
+    """Write the entries of a table, without its empty rows; return how many there are."""
     n = 0
     for i in range(table.shape[0]):
         if table[i, 2]:
             highs[n], lows[n], counts[n] = table[i, 0], table[i, 1], table[i, 2]
             n += 1
+    return n
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _expected_errors(buffer: Inferred, start: Inferred, stop: Inferred, error_of: Inferred) -> Inferred:
     total = np.int64(0)
     for i in range(np.uint64(start), np.uint64(stop)):
@@ -163,8 +211,8 @@ def _expected_errors(buffer: Inferred, start: Inferred, stop: Inferred, error_of
     return total
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _refused(insert: Inferred, umi_end: Inferred, length: Inferred, settings: Inferred, counts: Inferred) -> bool:
+@inlined
+def _refused(insert: Inferred, umi_end: Inferred, length: Inferred, settings: Inferred, counts: Inferred) -> Inferred:
     """Count an insert of unfit length, or without its whole UMI."""
     if insert < settings[MIN_LENGTH]:
         counts[TOO_SHORT] += 1
@@ -180,7 +228,7 @@ def _refused(insert: Inferred, umi_end: Inferred, length: Inferred, settings: In
     return False
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _packed(at: Inferred, length: Inferred) -> tuple[Inferred, Inferred, bool]:
     """Return the key of an insert at an address, and whether it holds nothing but capital A, C, G, T.
 
@@ -210,12 +258,12 @@ def _packed(at: Inferred, length: Inferred) -> tuple[Inferred, Inferred, bool]:
     return high, low, wrong == 0
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _push(high: Inferred, low: Inferred, code: Inferred) -> Inferred:
     return (high << np.uint64(2)) | (low >> np.uint64(62)), (low << np.uint64(2)) | np.uint64(code)
 
 
-@njit(cache=True, nogil=True)
+@helper
 def _slow_key(
     buffer: Inferred, bases: Inferred, begin: Inferred, end: Inferred, umi_at: Inferred, umi: Inferred,
     code_of: Inferred,
@@ -234,7 +282,7 @@ def _slow_key(
     return high, low, known
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _record_end(
     buffer: Inferred, quality: Inferred, length: Inferred, stop: Inferred, last: Inferred,
 ) -> tuple[Inferred, Inferred]:  # fmt: skip
@@ -253,41 +301,55 @@ def _record_end(
     return after + 2 if buffer[after + 1] == 10 else after + 1, FINE
 
 
-@njit(cache=True, nogil=True)
-def _count(pending: Inferred, waiting: Inferred, table: Inferred, counts: Inferred) -> None:
-    """Add keys to the table: together, so that the waits for memory overlap."""
+@helper
+def _count(  # noqa: PLR0913, PLR0917 - the table, the sieve's arrays, and what is counted
+    pending: Inferred, waiting: Inferred, table: Inferred, table_at: Inferred, counts: Inferred, settings: Inferred,
+    begin1: Inferred, rests1: Inferred, begin2: Inferred, rests2: Inferred, bits: Inferred,
+) -> None:  # fmt: skip
+    """Add keys to the table: together, so that the waits for memory overlap.
+
+    If there is a sieve, keys that do not pass it are counted together and not held; those that are in the table passed
+    it before.
+    """
+    for i in range(waiting):
+        begin = first_slot(pending[i, 0], pending[i, 1], table)
+        pending[i, 2] = np.uint64(begin)
+        prefetch(np.int64(table_at + 24 * begin))
+    sieved, umi_bits = settings[SIEVED], 2 * settings[UMI]
     for i in range(waiting):
         high, low = pending[i, 0], pending[i, 1]
-        place = slot_of(high, low, table)
+        place = filled_slot(high, low, table, np.int64(pending[i, 2]))
         if table[place, 2] == 0:
+            if sieved and not promising(high, low, umi_bits, begin1, rests1, begin2, rests2, bits):
+                counts[DROPPED] += 1
+                continue
             table[place, 0], table[place, 1] = high, low
             counts[DISTINCT] += 1
         table[place, 2] += np.uint64(1)
 
 
-@njit(cache=True, nogil=True)
 def scan(  # noqa: C901, PLR0912, PLR0913, PLR0917, PLR0915 - one compiled pass over a chunk
-    buffer: Inferred, start: Inferred, stop: Inferred,
-    last: bool, adapter: Inferred, words: Inferred, settings: Inferred,  # noqa: FBT001
-    error_of: Inferred, most_errors: int, most_distinct: int,
-    table: Inferred, counts: Inferred, histogram: Inferred, codes: Inferred,
-    code_of: Inferred,
-) -> tuple[Inferred, Inferred]:  # fmt: skip
+    buffer: Inferred, origin: Inferred, start: Inferred, stop: Inferred, last: Inferred, adapter: Inferred,
+    words: Inferred, settings: Inferred, error_of: Inferred, most_errors: Inferred, most_distinct: Inferred,
+    table: Inferred, table_at: Inferred, counts: Inferred, histogram: Inferred, codes: Inferred, code_of: Inferred,
+    pending: Inferred, begin1: Inferred, rests1: Inferred, begin2: Inferred, rests2: Inferred, bits: Inferred,
+) -> Inferred:  # fmt: skip
     """Take the records of ``buffer[start:stop]`` into the table of inserts.
 
-    `words` are the first and the last eight letters of the adapter's seed. Returns where the scan stopped (the start of
-    the first record not taken) and why. `last`: no bytes follow, so the last line needs no newline.
+    `origin` and `table_at` are the addresses of buffer and table; `words` are the first and the last eight letters of
+    the adapter's seed; `codes` and `pending` (PENDING, 3) are for the loop's own use; what follows is the sieve's.
+    Returns why the scan stopped; ``counts[STOPPED]`` says where (the start of the first record not taken). `last`: no
+    bytes follow, so the last line needs no newline.
     """
     at = np.int64(start)
-    origin = np.int64(buffer.ctypes.data)
-    seed = np.int64(min(SEED, adapter.size))
+    seed = np.int64(min(ADAPTER_SEED, adapter.size))
     first, second = words[0], words[1]
     clip_5p, clip_3p, umi = settings[CLIP_5P], settings[CLIP_3P], settings[UMI]
-    pending = np.empty((PENDING, 2), np.uint64)
     waiting = 0
     why = NEED_MORE
     if counts[DISTINCT] >= most_distinct:
-        return at, TABLE_FULL
+        counts[STOPPED] = at
+        return TABLE_FULL
     while at < stop:
         if buffer[at] != 64:  # @
             if buffer[at] == 10 or buffer[at] == 13:  # an empty line between records
@@ -356,17 +418,22 @@ def scan(  # noqa: C901, PLR0912, PLR0913, PLR0917, PLR0915 - one compiled pass 
         pending[waiting, 0], pending[waiting, 1] = high, low
         waiting += 1
         if waiting == pending.shape[0]:
-            _count(pending, waiting, table, counts)
+            _count(
+                pending, waiting, table, table_at, counts, settings, begin1, rests1, begin2, rests2, bits
+            )  # fmt: skip
             waiting = 0
             if counts[DISTINCT] >= most_distinct:
-                return at, TABLE_FULL
-    _count(pending, waiting, table, counts)
-    return at, why
+                counts[STOPPED] = at
+                return TABLE_FULL
+    _count(
+        pending, waiting, table, table_at, counts, settings, begin1, rests1, begin2, rests2, bits
+    )  # fmt: skip
+    counts[STOPPED] = at
+    return why
 
 
-@njit(cache=True, nogil=True)
-def unpack(highs: Inferred, lows: Inferred, codes: Inferred, lengths: Inferred) -> None:
-    """Write the base codes of packed inserts, padded with 4, and their lengths."""
+def unpack(highs: Inferred, lows: Inferred, codes: Inferred, lengths: Inferred) -> Inferred:
+    """Write the base codes of packed inserts, padded with 4, and their lengths; return how many there are."""
     for i in range(highs.size):
         high, low = highs[i], lows[i]
         length = np.int64(0)
@@ -380,4 +447,6 @@ def unpack(highs: Inferred, lows: Inferred, codes: Inferred, lengths: Inferred) 
             codes[i, j] = low & np.uint64(3)
             low = (low >> np.uint64(2)) | (high << np.uint64(62))
             high >>= np.uint64(2)
-        codes[i, length:] = 4
+        for j in range(length, codes.shape[1]):
+            codes[i, j] = 4
+    return highs.size

@@ -26,12 +26,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vesicula.cargo.smallrna import _match_kernels as kernel
-from vesicula.cargo.smallrna._scan_kernels import CODES
+from vesicula.cargo.smallrna import layout
+from vesicula.cargo.smallrna.layout import CODES
+from vesicula.cargo.smallrna.native import loop
 from vesicula.cargo.smallrna.reference import MirnaReference
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.uint8]
+Keys = NDArray[np.uint64]
 
 _COST_OF_TENFOLD = 4.0
 _PAD = 80
@@ -78,16 +80,38 @@ class MirnaIndex:
         self.starts = np.array([place[x.hairpin] + x.start for x in loci], np.int64)
         self.ends = np.array([place[x.hairpin] + x.end for x in loci], np.int64)
         self.matures = np.array([number[x.mature] for x in loci], np.int64)
-        self._seeds = (
-            *kernel.index_loci(self.template, self.starts, 0),
-            *kernel.index_loci(self.template, self.starts, kernel.SEED),
-        )
+        self._seeds = (*self._seed_index(0), *self._seed_index(layout.SEED))
+
+    def _seed_index(self, offset: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return, for each seed word, where its entries begin, and the entries (locus * 8 + shift + FIVE_PRIME).
+
+        They are ordered by locus and shift within a word, and small, so that they stay in the processor's cache.
+        """
+        shifts = np.arange(2 * layout.FIVE_PRIME + 1)
+        words = words_at(self.template, self._begins() + offset, layout.SEED)
+        entries = (8 * np.arange(self.starts.size)[:, None] + shifts).ravel()
+        order = np.argsort(words, kind="stable")[np.count_nonzero(words < 0) :]
+        begin = np.searchsorted(words[order], np.arange(4**layout.SEED + 1))
+        return begin.astype(np.int32), entries[order].astype(np.int32)
+
+    def _begins(self) -> Ints:
+        """Return the places of the template where an insert may begin, by locus and shift."""
+        shifts = np.arange(-layout.FIVE_PRIME, layout.FIVE_PRIME + 1)
+        return (self.starts[:, None] + shifts).ravel()
+
+    def first_words(self) -> Ints:
+        """Return the first 16 bases of all places where an insert may begin, unknown ones taken for A."""
+        known = np.where(self.template > 3, 0, self.template).astype(np.uint8)
+        return words_at(known, self._begins(), 2 * layout.SEED)
 
     def match(self, codes: Codes, lengths: Ints) -> Hits:
         """Explain inserts: codes of shape (n, 63) padded with 4, lengths of shape (n,)."""
-        rows = kernel.match(
-            codes, lengths, self.template, self.starts, self.ends, self.matures, *self._seeds
+        out = np.empty((layout.MOST_HITS * lengths.size, layout.HIT_FIELDS + 1), np.int64)
+        hits, found = np.empty((layout.MOST_HITS, layout.HIT_FIELDS), np.int64), np.empty(4, np.int64)
+        filled = loop("match")(
+            codes, lengths, self.template, self.starts, self.ends, self.matures, *self._seeds, hits, found, out
         )  # fmt: skip
+        rows = out[:filled]
         insert, locus, shift_5p, shift_3p, added, mismatch_at, cost = np.ascontiguousarray(rows.T)
         begins = np.diff(insert, prepend=-1) != 0
         least = cost[begins][np.cumsum(begins) - 1]
@@ -108,15 +132,73 @@ class OtherIndex:
         self.template, _ = _join({str(i): s for i, (_, _, s) in enumerate(named)})
         self._owner = np.repeat(np.arange(len(named)), [len(s) + _PAD for _, _, s in named])
         self._owner = np.concatenate([np.zeros(_PAD, np.int64), self._owner])
-        words = kernel.words_of(self.template)
+        words = words_at(self.template, np.arange(self.template.size - layout.OTHER_SEED + 1), layout.OTHER_SEED)
         order = np.argsort(words, kind="stable")
         self._places = order[np.searchsorted(words[order], 0) :]
         self._words = words[self._places]
 
     def match(self, codes: Codes, lengths: Ints) -> tuple[Ints, Ints]:
         """Return the sequence that explains each insert (-1: none), and the mismatches."""
-        found, wrong = kernel.match_other(codes, lengths, self.template, self._words, self._places, self._owner)
+        found, wrong = np.empty(lengths.size, np.int64), np.empty(lengths.size, np.int64)
+        loop("match_other")(
+            codes, lengths, self.template, self._words, self._places, self._owner, found, wrong
+        )  # fmt: skip
         return found, wrong
+
+    @property
+    def words(self) -> Ints:
+        """The words of OTHER_SEED bases of all sequences, sorted."""
+        return self._words
+
+
+class Sieve:
+    """Tells, from packed keys, which inserts the references can explain at all: a necessary condition, quickly tested.
+
+    A miRNA explains an insert only if the insert's first 16 bases differ from the hairpin in at most one (rule 1: at
+    least 15 bases equal it, and with a mismatch among them there are 16), so that one half of the 16 is the hairpin's
+    own and the other half has at most one other base. Other RNA explains an insert only if its first or last 12 bases
+    stand in it. Inserts that pass are held against the references as if there were no sieve.
+    """
+
+    def __init__(self, mirnas: Sequence[MirnaIndex], other: OtherIndex) -> None:
+        words = np.concatenate([index.first_words() for index in mirnas]).astype(np.uint32)
+        words.sort()
+        words = words[np.append(True, words[1:] != words[:-1])]
+        halves = (words >> np.uint32(16)).astype(np.uint16), (words & np.uint32(0xFFFF)).astype(np.uint16)
+        by_second = np.argsort(halves[1], kind="stable")
+        self.arrays = (
+            _begins(halves[0]), halves[1], _begins(halves[1][by_second]), halves[0][by_second], _bits(other.words)
+        )  # fmt: skip
+
+    def places(self, high: Keys, low: Keys) -> Ints:
+        """Return the places of the keys that pass."""
+        kept = np.empty(low.size, np.int64)
+        return kept[: loop("sieve")(high, low, *self.arrays, kept)]
+
+
+def _begins(sorted_halves: NDArray[np.uint16]) -> NDArray[np.int32]:
+    return np.searchsorted(sorted_halves, np.arange(4**layout.SEED + 1)).astype(np.int32)
+
+
+def _bits(words: Ints) -> NDArray[np.uint8]:
+    """Return a table of bits, one for each scrambled word."""
+    place = ((words.astype(np.uint64) * np.uint64(layout.OTHER_FACTOR)) & np.uint64(0xFFFFFFFF)) >> np.uint64(
+        32 - layout.OTHER_BITS
+    )
+    marks: NDArray[np.bool_] = np.zeros(1 << layout.OTHER_BITS, np.bool_)
+    marks[place] = True
+    return np.packbits(marks, bitorder="little")
+
+
+def words_at(template: Codes, places: Ints, size: int) -> Ints:
+    """Return the word of `size` bases that begins at each place of a template, -1 where a base is unknown."""
+    words = np.zeros(places.size, np.int64)
+    known = np.ones(places.size, np.bool_)
+    for i in range(size):
+        base = template[places + i]
+        words = 4 * words + base
+        known &= base < 4
+    return np.where(known, words, -1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,18 +257,17 @@ def share_ties(classes: Mapping[TieClass, int], matures: int, rounds: int = 500)
     rounds : int
         Most rounds of expectation and maximisation; it stops earlier when no count changes by 1e-3 reads.
     """
-    unique: NDArray[np.float64] = np.zeros(matures, np.float64)
-    equal: NDArray[np.float64] = np.zeros(matures, np.float64)
-    for members, reads in classes.items():
-        tied = [mature for mature, above in members if above == 0]
-        equal[tied] += reads / len(tied)
-        if len(tied) == 1:
-            unique[tied[0]] += reads
-    flat = np.array([pair for members in classes for pair in members], np.int64).reshape(-1, 2)
+    # Sums of fractions hang on their order, if only in the last bit: one order, however the classes were gathered.
+    classes = dict(sorted(classes.items()))
+    flat = np.fromiter((n for members in classes for pair in members for n in pair), np.int64).reshape(-1, 2)
     source, weights = flat[:, 0], 10.0 ** (-flat[:, 1] / _COST_OF_TENFOLD)
-    sizes = np.array([len(members) for members in classes], np.int64)
+    sizes = np.fromiter(map(len, classes), np.int64)
     group = np.repeat(np.arange(sizes.size), sizes)
-    total = np.array(list(classes.values()), np.float64)
+    total = np.fromiter(classes.values(), np.float64)
+    tied = flat[:, 1] == 0
+    among, reads, of = source[tied], total[group[tied]], np.bincount(group[tied], minlength=sizes.size)[group[tied]]
+    equal = np.bincount(among, reads / of, matures).astype(np.float64)
+    unique = np.bincount(among[of == 1], reads[of == 1], matures).astype(np.float64)
     em = equal.copy()
     for _ in range(rounds if sizes.size else 0):
         part = em[source] * weights

@@ -20,6 +20,8 @@ Bytes = NDArray[np.uint8]
 
 CHUNK = 4 << 20
 """Unpacked bytes handed over at a time."""
+FIRST = 4 << 20
+"""Unpacked bytes that `first_bytes` returns at most."""
 HEADROOM = 1 << 20
 """Room before a chunk for the unfinished record of the chunk before; no record may be longer."""
 _PACKED = 256 << 10
@@ -67,18 +69,47 @@ def read_chunks(path: Path) -> Generator[Chunk]:
     UnreadableFile
         If the file cannot be opened.
     """
+    with _opened(path) as handle:
+        yield from _in_background(_source(handle))
+
+
+def first_bytes(path: Path, *, lines: int) -> bytes:
+    """Return the first bytes of a file: at least so many lines, but at most `FIRST` bytes.
+
+    Raises
+    ------
+    UnreadableFile
+        If the file cannot be opened.
+    """
+    parts: list[bytes] = []
+    size = found = 0
+    with _opened(path) as handle:
+        read = _source(handle)
+        while size < FIRST and found < lines:
+            data, _ = read(min(_PACKED, FIRST - size))
+            if not data:
+                break
+            parts.append(data)
+            size += len(data)
+            found += data.count(b"\n")
+    return b"".join(parts)
+
+
+def _opened(path: Path) -> BinaryIO:
     try:
-        handle = path.open("rb")
+        return path.open("rb")
     except OSError as error:
         raise UnreadableFile(
             path, where="whole file", expected="a FASTQ, plain or gzip", found=error.strerror or str(error),
             remedy="Check the path and the permissions.",
         ) from error  # fmt: skip
-    with handle:
-        packed = handle.read(2) == _MAGIC
-        handle.seek(0)
-        source = _Gunzip(handle).read if packed else _Plain(handle).read
-        yield from _in_background(source)
+
+
+def _source(handle: BinaryIO) -> Callable[[int], tuple[bytes, str]]:
+    """Return what reads the unpacked bytes of a file."""
+    packed = handle.read(2) == _MAGIC
+    handle.seek(0)
+    return _Gunzip(handle).read if packed else _Plain(handle).read
 
 
 class _Plain:

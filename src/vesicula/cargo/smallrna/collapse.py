@@ -8,14 +8,19 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vesicula.cargo.smallrna import _scan_kernels as kernel
+from vesicula.cargo.smallrna import layout
 from vesicula.cargo.smallrna.chunks import HEADROOM, read_chunks
 from vesicula.cargo.smallrna.kits import Kit
+from vesicula.cargo.smallrna.native import loop
 from vesicula.core.errors import SettingsError, UnreadableFile
+
+if TYPE_CHECKING:
+    from vesicula.cargo.smallrna.assign import Sieve
 
 Keys = NDArray[np.uint64]
 Counts = NDArray[np.int64]
@@ -24,10 +29,13 @@ PARTS = 64
 """Files that inserts are divided among when they do not fit into memory: one in 64 of a file's distinct inserts must
 fit."""
 _REASONS = {
-    kernel.BAD_HEADER: ("a header that begins with @", "the record does not begin with @"),
-    kernel.BAD_PLUS: ("a line that begins with + after the bases", "another line"),
-    kernel.BAD_QUALITY: ("as many qualities as bases", "another number"),
+    layout.BAD_HEADER: ("a header that begins with @", "the record does not begin with @"),
+    layout.BAD_PLUS: ("a line that begins with + after the bases", "another line"),
+    layout.BAD_QUALITY: ("as many qualities as bases", "another number"),
 }
+_NO_SIEVE = (
+    np.zeros(1, np.int32), np.zeros(1, np.uint16), np.zeros(1, np.int32), np.zeros(1, np.uint16), np.zeros(1, np.uint8),
+)  # fmt: skip
 _UNIT = 1_000_000
 """Error probabilities are summed as whole millionths: additions of integers do not wait for each other."""
 _REMEDY = "Fetch the file again from the sequencing provider and compare its checksum."
@@ -96,18 +104,22 @@ class Collapsed:
     counts : ReadCounts
     damage : str
         Why the file ends before its end; empty where it does not. What was read before is kept.
+    dropped : int
+        Reads kept whose inserts the sieve left out.
     """
 
-    def __init__(self, path: Path, kit: Kit, settings: TrimSettings) -> None:
+    def __init__(self, path: Path, kit: Kit, settings: TrimSettings, sieve: Sieve | None = None) -> None:
         _check(kit, settings)
+        self._sieve = sieve.arrays if sieve else _NO_SIEVE
         self.kit = kit
         self.settings = settings
-        self._numbers = np.zeros(kernel.COUNTS, np.int64)
-        self._histogram = np.zeros(kernel.HISTOGRAM, np.int64)
+        self._numbers = np.zeros(layout.COUNTS, np.int64)
+        self._histogram = np.zeros(layout.HISTOGRAM, np.int64)
         self._table = _empty_table(1 << 16)
         self._folder: Path | None = None
         self.damage = self._read(path)
         self.counts = self._read_counts()
+        self.dropped = int(self._numbers[layout.DROPPED])
 
     def parts(self) -> Iterator[Inserts]:
         """Yield the distinct inserts, each in exactly one part, ordered by key within a part."""
@@ -124,26 +136,30 @@ class Collapsed:
     def _read(self, path: Path) -> str:
         """Scan all chunks; return the damage met."""
         letters = np.frombuffer(self.kit.adapter_3p.encode(), np.uint8)
-        adapter = kernel.CODES[letters]
+        adapter = layout.CODES[letters]
         numbers = (self.settings.min_length, self.settings.max_length, self.kit.clip_5p, self.kit.clip_3p)
-        settings = np.array([*numbers, self.kit.umi], np.int64)
+        settings = np.array([*numbers, self.kit.umi, self._sieve is not _NO_SIEVE], np.int64)
         words = _seed_words(letters)
         errors = _error_probabilities()
-        codes = np.empty(kernel.SEARCHED, np.uint8)
+        most_errors = int(self.settings.max_expected_errors * _UNIT)
+        codes, pending = np.empty(layout.SEARCHED, np.uint8), np.empty((layout.PENDING, 3), np.uint64)
+        scan = loop("scan")
         rest = np.empty(0, np.uint8)
         for chunk in read_chunks(path):
             start = HEADROOM - rest.size
             chunk.buffer[start:HEADROOM] = rest
-            if not self._numbers[kernel.READS]:
-                _check_begin(path, chunk.buffer[start : chunk.stop].tobytes()[:200], chunk.damage)
-            why = kernel.TABLE_FULL
-            while why == kernel.TABLE_FULL:
+            if not self._numbers[layout.READS]:
+                _check_begin(path, chunk.buffer[start : min(start + 200, chunk.stop)].tobytes(), chunk.damage)
+            why = layout.TABLE_FULL
+            while why == layout.TABLE_FULL:
                 self._make_room()
-                start, why = kernel.scan(
-                    chunk.buffer, start, chunk.stop, chunk.last and not chunk.damage, adapter, words, settings,
-                    errors, int(self.settings.max_expected_errors * _UNIT), self._room(), self._table, self._numbers,
-                    self._histogram, codes, kernel.CODES,
+                why = scan(
+                    chunk.buffer, chunk.buffer.ctypes.data, start, chunk.stop, int(chunk.last and not chunk.damage),
+                    adapter, words, settings, errors, most_errors, self._room(), self._table,
+                    self._table.ctypes.data, self._numbers, self._histogram, codes, layout.CODES, pending,
+                    *self._sieve,
                 )  # fmt: skip
+                start = int(self._numbers[layout.STOPPED])
             left = chunk.stop - start
             fault = self._fault(why, left, last=chunk.last, damage=chunk.damage)
             if fault:
@@ -153,8 +169,8 @@ class Collapsed:
 
     def _fault(self, why: int, left: int, *, last: bool, damage: str) -> tuple[str, str] | None:
         """Return what was expected and found where the reading stopped, if it should not have."""
-        if why == kernel.MALFORMED:
-            return _REASONS[int(self._numbers[kernel.REASON])]
+        if why == layout.MALFORMED:
+            return _REASONS[int(self._numbers[layout.REASON])]
         if damage:
             return "the end of the file", damage
         if last and left:
@@ -165,7 +181,7 @@ class Collapsed:
 
     def _stop(self, path: Path, expected: str, found: str) -> str:
         """Keep what was read before a fault, or raise if there is nothing."""
-        read = int(self._numbers[kernel.READS])
+        read = int(self._numbers[layout.READS])
         if read == 0:
             raise UnreadableFile(path, where="record 1", expected=expected, found=found, remedy=_REMEDY)
         return f"after record {read:,}: expected {expected}, found {found}"
@@ -175,20 +191,22 @@ class Collapsed:
 
     def _make_room(self) -> None:
         """Enlarge the table, or empty it to disk, if it is full."""
-        if self._numbers[kernel.DISTINCT] < self._room():
+        if self._numbers[layout.DISTINCT] < self._room():
             return
         if self._room() >= self.settings.max_distinct:
             self._spill()
             return
         largest = 1 << int(self.settings.max_distinct / 0.6).bit_length()
-        new = _empty_table(min(4 * self._table.shape[0], largest))
-        kernel.rehash(self._table, new)
+        # Where most inserts are new they will go on to be: one large step spares moving them once more.
+        mostly_new = 2 * self._numbers[layout.DISTINCT] > self._numbers[layout.KEPT]
+        new = _empty_table(min((16 if mostly_new else 4) * self._table.shape[0], largest))
+        loop("rehash")(self._table, new)
         self._table = new
 
     def _filled(self) -> tuple[Keys, Keys, Counts]:
-        distinct = int(self._numbers[kernel.DISTINCT])
+        distinct = int(self._numbers[layout.DISTINCT])
         high, low, counts = np.empty(distinct, np.uint64), np.empty(distinct, np.uint64), np.empty(distinct, np.int64)
-        kernel.entries(self._table, high, low, counts)
+        loop("entries")(self._table, high, low, counts)
         return high, low, counts
 
     def _spill(self) -> None:
@@ -206,19 +224,21 @@ class Collapsed:
             rows = np.stack([high[mine], low[mine], counts[mine].astype(np.uint64)])
             np.save(folder / f"{p:02d}-{run:06d}.npy", rows)
         self._table[:] = 0
-        self._numbers[kernel.DISTINCT] = 0
+        self._numbers[layout.DISTINCT] = 0
 
     def _read_counts(self) -> ReadCounts:
         n = self._numbers.tolist()
         return ReadCounts(
-            reads=n[kernel.READS], trimmed=n[kernel.TRIMMED], no_adapter=n[kernel.NO_ADAPTER],
-            too_short=n[kernel.TOO_SHORT], too_long=n[kernel.TOO_LONG], low_quality=n[kernel.LOW_QUALITY],
-            with_n=n[kernel.WITH_N], no_umi=n[kernel.NO_UMI], kept=n[kernel.KEPT], dimers=n[kernel.DIMERS],
+            reads=n[layout.READS], trimmed=n[layout.TRIMMED], no_adapter=n[layout.NO_ADAPTER],
+            too_short=n[layout.TOO_SHORT], too_long=n[layout.TOO_LONG], low_quality=n[layout.LOW_QUALITY],
+            with_n=n[layout.WITH_N], no_umi=n[layout.NO_UMI], kept=n[layout.KEPT], dimers=n[layout.DIMERS],
             length_histogram=tuple(self._histogram.tolist()),
         )  # fmt: skip
 
 
-def collapse_fastq(path: Path, kit: Kit, settings: TrimSettings | None = None) -> Collapsed:
+def collapse_fastq(
+    path: Path, kit: Kit, settings: TrimSettings | None = None, *, sieve: Sieve | None = None
+) -> Collapsed:  # fmt: skip
     """Read, trim and filter a FASTQ, and count its distinct inserts.
 
     Parameters
@@ -229,6 +249,8 @@ def collapse_fastq(path: Path, kit: Kit, settings: TrimSettings | None = None) -
         Adapter, random bases and UMI.
     settings : TrimSettings, optional
         Lengths and quality.
+    sieve : Sieve, optional
+        What of the inserts to keep: most inserts of random RNA are read once, explained by nothing, and need no memory.
 
     Raises
     ------
@@ -237,14 +259,14 @@ def collapse_fastq(path: Path, kit: Kit, settings: TrimSettings | None = None) -
     SettingsError
         If inserts of the longest length asked for (with the UMI) do not fit the table.
     """
-    return Collapsed(path, kit, settings or TrimSettings())
+    return Collapsed(path, kit, settings or TrimSettings(), sieve)
 
 
 def decode(high: Keys, low: Keys) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the base codes, shape (n, 63), padded with 4, and the lengths of packed inserts."""
-    codes = np.empty((high.size, kernel.LONGEST_INSERT), np.uint8)
+    codes = np.empty((high.size, layout.LONGEST_INSERT), np.uint8)
     lengths = np.empty(high.size, np.int64)
-    kernel.unpack(high, low, codes, lengths)
+    loop("unpack")(high, low, codes, lengths)
     return codes, lengths
 
 
@@ -294,7 +316,7 @@ def _empty_table(size: int) -> Keys:
 
 def _seed_words(letters: NDArray[np.uint8]) -> Keys:
     """Return the first and the last eight letters of the adapter's seed as numbers."""
-    seed = letters[: kernel.SEED].tobytes()
+    seed = letters[: layout.ADAPTER_SEED].tobytes()
     return np.array([int.from_bytes(part, "little") for part in (seed[:8], seed[-8:])], np.uint64)
 
 
@@ -307,10 +329,10 @@ def _error_probabilities() -> NDArray[np.int64]:
 
 
 def _check(kit: Kit, settings: TrimSettings) -> None:
-    longest = kernel.LONGEST_INSERT - kit.umi
-    if not kernel.LEAST_OVERLAP <= settings.min_length <= settings.max_length <= longest:
+    longest = layout.LONGEST_INSERT - kit.umi
+    if not layout.LEAST_OVERLAP <= settings.min_length <= settings.max_length <= longest:
         raise SettingsError(
-            f"inserts of {settings.min_length} to {settings.max_length} nt: the shortest may be {kernel.LEAST_OVERLAP} "
+            f"inserts of {settings.min_length} to {settings.max_length} nt: the shortest may be {layout.LEAST_OVERLAP} "
             f"nt, the longest {longest} nt with this kit."
         )
 

@@ -16,14 +16,18 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from vesicula.cargo.smallrna._match_kernels import MISMATCH_COST
 from vesicula.cargo.smallrna.assign import Hits, Ints, MirnaIndex
+from vesicula.cargo.smallrna.layout import MISMATCH_COST
+from vesicula.cargo.smallrna.poisson import gamma_quantile
 from vesicula.core.errors import AnalysisError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 ERROR_PER_BASE = 0.003
 """Of a sequenced base, all wrong bases together; a third of it for a given one. Order of magnitude of Illumina's
@@ -65,6 +69,8 @@ def contamination_table(tally: ForeignTally, foreign: MirnaIndex, mirnas: pl.Dat
     `nearest_ours` is our miRNA that explains the reads with a mismatch more (empty: none does). `excess` is what
     errors cannot explain.
     """
+    import polars as pl  # slow to import
+
     ours, counts = mirnas["mirna"].to_list(), mirnas["reads_fractional"].to_list()
     rows = []
     for (theirs, mine), reads in tally.reads.items():
@@ -120,7 +126,7 @@ def foreign_reads(table: pl.DataFrame, mirna_reads: int, *, level: float = 0.95)
     level : float
         Of the interval.
     """
-    from scipy.special import gammaincinv  # slow to import
+    import polars as pl  # slow to import
 
     if not table.width:
         return ForeignReads(
@@ -135,10 +141,10 @@ def foreign_reads(table: pl.DataFrame, mirna_reads: int, *, level: float = 0.95)
         share = low = high = None
     else:
         tail = (1 - level) / 2
-        lowest = float(gammaincinv(count, tail)) if count else 0.0
+        lowest = gamma_quantile(count, tail) if count else 0.0
         share = (count - errors) / all_mirna
         low = max(lowest - 2 * errors, 0.0) / all_mirna
-        high = min(float(gammaincinv(reads + 1, 1 - tail)) / all_mirna, 1.0)
+        high = min(gamma_quantile(reads + 1, 1 - tail) / all_mirna, 1.0)
     return ForeignReads(
         reads=reads, beyond_errors=count, errors=errors, all_mirna=all_mirna, share=share, low=low, high=high
     )  # fmt: skip
@@ -206,6 +212,8 @@ def platelet_typical_share(mirnas: pl.DataFrame) -> float | None:
 
     A hint, not a part that comes from platelets: platelets share all their sequences with the vesicles' own cells.
     """
+    import polars as pl  # slow to import
+
     total = float(mirnas["reads_em"].sum())
     typical = mirnas.filter(pl.col("mirna").is_in(PLATELET_TYPICAL))["reads_em"]
     return float(typical.sum()) / total if total > 0 and typical.len() else None
@@ -217,6 +225,8 @@ def saturation_curve(mirnas: pl.DataFrame, steps: int = 20) -> pl.DataFrame:
     Each read is kept or not on its own, so a miRNA of n reads is seen with probability 1 - (1 - share)^n (rarefaction;
     Heck et al. 1975, Ecology 56:1459 [from memory, unchecked], in its binomial form).
     """
+    import polars as pl  # slow to import
+
     counts = mirnas["reads_em"].to_numpy()
     counts = counts[counts >= 0.5]
     share = np.arange(1, steps + 1) / steps

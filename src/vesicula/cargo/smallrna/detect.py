@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vesicula.cargo.smallrna.assign import MirnaIndex, encode
-from vesicula.cargo.smallrna.chunks import HEADROOM, read_chunks
+from vesicula.cargo.smallrna.chunks import first_bytes
 from vesicula.cargo.smallrna.kits import TRIMMED, Kit, kits
 from vesicula.core.errors import AnalysisError
 
@@ -40,9 +39,7 @@ def first_reads(path: Path, most: int = SAMPLED) -> list[str]:
     UnreadableFile
         If the file cannot be opened.
     """
-    with contextlib.closing(read_chunks(path)) as chunks:
-        chunk = next(chunks)
-        text = chunk.buffer[HEADROOM : chunk.stop].tobytes()
+    text = first_bytes(path, lines=4 * most + 4)
     lines = text.split(b"\n", 4 * most + 4)[:-1]
     reads = []
     for header, bases, plus in zip(lines[0::4], lines[1::4], lines[2::4], strict=False):
@@ -73,7 +70,7 @@ def find_kit(path: Path, index: MirnaIndex) -> KitFound:
     best = max(shares.values())
     if best >= _LEAST_SHARE:
         same = [kit for kit in kits() if shares[kit.name] == best]
-        kit = max(same, key=lambda k: mirna_share(reads, k, index))  # the first of equals
+        kit = max(same, key=lambda k: mirna_share(reads, k, index)) if same[1:] else same[0]  # the first of equals
         text = f"{best:.0%} of the first {len(reads):,} reads show the adapter of {kit.name}"
         return KitFound(kit=kit, share=best, shares=shares, text=text)
     if mirna_share(reads, TRIMMED, index) >= _LEAST_SHARE:
@@ -99,12 +96,10 @@ def adapter_share(reads: Sequence[str], adapter: str) -> float:
 
 def mirna_share(reads: Sequence[str], kit: Kit, index: MirnaIndex) -> float:
     """Return the share of reads whose insert, trimmed as the kit says, is a miRNA."""
-    inserts: Counter[str] = Counter()
-    for read in reads:
-        end = read.find(kit.adapter_3p[:_SEED]) if kit.adapter_3p else len(read)
-        insert = read[kit.clip_5p : max(end - kit.clip_3p, 0)]
-        if 16 <= len(insert) <= 30:
-            inserts[insert] += 1
+    seed, first, clipped = kit.adapter_3p[:_SEED], kit.clip_5p, kit.clip_3p
+    ends = [read.find(seed) for read in reads] if seed else [len(read) for read in reads]
+    trimmed = [read[first : end - clipped] if end > clipped else "" for read, end in zip(reads, ends, strict=True)]
+    inserts = Counter([insert for insert in trimmed if 16 <= len(insert) <= 30])
     distinct = list(inserts)
     hits = index.match(*encode(distinct))
     return sum(inserts[distinct[i]] for i in set(hits.insert.tolist())) / len(reads) if reads else 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vesicula.cargo.smallrna.poisson import gamma_quantile
+
 PROBABILITY = 0.95
 FEW = 10
 """Reads that many users ask of a miRNA before they call it present (a habit of the field, not a finding)."""
@@ -21,9 +23,7 @@ def reads_needed(at_least: int = 1, probability: float = PROBABILITY) -> float:
     probability : float
         Between 0 and 1.
     """
-    from scipy.special import gammaincinv  # slow to import
-
-    return float(gammaincinv(at_least, probability))
+    return gamma_quantile(at_least, probability)
 
 
 def detection_limit_rpm(mirna_reads: float, at_least: int = 1, probability: float = PROBABILITY) -> float | None:

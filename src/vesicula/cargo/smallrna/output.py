@@ -7,9 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from vesicula._version import __version__
 from vesicula.cargo.smallrna.contamination import (
@@ -22,6 +20,9 @@ from vesicula.cargo.smallrna.contamination import (
 from vesicula.cargo.smallrna.detection import FEW, detection_limit_rpm
 from vesicula.cargo.smallrna.quantify import SPIKE_IN, SmallRnaCounts
 from vesicula.cargo.smallrna.verdict import judge
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Quality = dict[str, Any]
 LONG, MATRIX = "mirna_counts.parquet", "mirna_counts.tsv"
@@ -38,6 +39,8 @@ def quality_of(counts: SmallRnaCounts, *, phix: float | None = None) -> Quality:
     phix : float, optional
         Share of raw reads that are phiX's.
     """
+    import polars as pl  # slow to import
+
     reads, mirnas = counts.reads, counts.mirnas
     foreign = counts.foreign
     molecules = float(mirnas["molecules_em"].sum())
@@ -113,6 +116,8 @@ def write_run(qualities: Sequence[Quality], folder: Path) -> pl.DataFrame:
     polars.DataFrame
         sample, and the columns of `SmallRnaCounts.mirnas`; counts above 0.
     """
+    import polars as pl  # slow to import
+
     found = sorted(qualities, key=lambda q: str(q["sample"]))
     tables = []
     for quality in found:
@@ -134,6 +139,8 @@ def count_matrix(long: pl.DataFrame, samples: Sequence[str]) -> pl.DataFrame:
     The counts are molecules (reads where there are no UMIs) as shared by expectation and maximisation, rounded:
     programs for differential expression ask for whole numbers.
     """
+    import polars as pl  # slow to import
+
     counts = long.select("mirna", "sample", pl.col("molecules_em").round().cast(pl.Int64))
     wide = counts.pivot("sample", index="mirna", values="molecules_em").fill_null(0)
     absent = [pl.lit(0, pl.Int64).alias(name) for name in samples if name not in wide.columns]

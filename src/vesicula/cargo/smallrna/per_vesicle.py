@@ -12,12 +12,15 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from vesicula.core.errors import UnreadableFile
+
+if TYPE_CHECKING:
+    import polars as pl
 
 CHEVILLET_MEAN, CHEVILLET_SD = 0.00825, 0.02
 """Molecules of a miRNA per exosome, the most abundant ones included: mean and standard deviation over six sources of
@@ -178,6 +181,8 @@ def per_vesicle(
     level : float
         Of the intervals.
     """
+    import polars as pl  # slow to import
+
     mine = {name: int(spike_reads.get(name, 0)) for name in given.spike_copies}
     said = _messages(mine, given)
     names = sorted((name for name, count in counts.items() if count >= 0.5), key=lambda name: -counts[name])

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from vesicula.cargo.smallrna.assign import (
@@ -20,6 +19,7 @@ from vesicula.cargo.smallrna.assign import (
     Ints,
     MirnaIndex,
     OtherIndex,
+    Sieve,
     TieClass,
     classes_of,
     share_ties,
@@ -31,7 +31,10 @@ from vesicula.cargo.smallrna.gff import gff_header, gff_lines
 from vesicula.cargo.smallrna.kits import Kit
 from vesicula.cargo.smallrna.reference import MirnaReference, packaged_mirnas, packaged_spike_ins
 
-BATCH = 1 << 16
+if TYPE_CHECKING:
+    import polars as pl
+
+BATCH = 1 << 15
 """Inserts assigned at a time."""
 MATCHERS = 2
 """Threads that match."""
@@ -64,6 +67,7 @@ class References:
         self.foreign = MirnaIndex(reference) if reference else None
         classes = dict(other or {})
         self.other = OtherIndex(classes if SPIKE_IN in classes else {SPIKE_IN: packaged_spike_ins(), **classes})
+        self.sieve = Sieve([index for index in (self.mirnas, self.foreign) if index], self.other)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +160,7 @@ def quantify_fastq(
     """
     name = sample or sample_name(path)
     found = _given(path, kit) if kit else find_kit(path, references.mirnas)
-    collapsed = collapse_fastq(path, found.kit, settings)
+    collapsed = collapse_fastq(path, found.kit, settings, sieve=references.sieve)
     tally = _Tally(
         canonical=np.zeros(len(references.mirnas.names), np.int64),
         other=np.zeros(len(references.other.names), np.int64),
@@ -165,6 +169,7 @@ def quantify_fastq(
         out = stack.enter_context(gff.open("w", encoding="utf-8")) if gff else None
         if out:
             out.write(gff_header(references.mirnas, name))
+        tally.classes["unassigned"] += collapsed.dropped
         for batch in _batches(collapsed, references):
             _take(batch, references, tally, out)
     return _result(name, found, collapsed, references, tally)
@@ -301,6 +306,8 @@ def _result(
     name: str, found: KitFound, collapsed: Collapsed, references: References, tally: _Tally
 ) -> SmallRnaCounts:
     """Join the sums to tables, and judge."""
+    import polars as pl  # slow to import
+
     names = references.mirnas.names
     shares = share_ties(tally.reads, len(names))
     molecules = share_ties(tally.molecules, len(names)) if found.kit.umi else shares

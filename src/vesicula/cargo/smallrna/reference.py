@@ -13,6 +13,7 @@ from typing import NoReturn
 from vesicula.core.errors import SettingsError, UnreadableFile
 
 _ARM = re.compile(r"-[35]p(?=$|-)")
+_LETTERS = "ACGTUNRYKMSWBDHV"
 _COPY = re.compile(r"-\d+$")
 
 
@@ -145,9 +146,10 @@ def _parse(raw: bytes, path: Path) -> dict[str, str]:
                 _refuse(path, number, "a name not used before", line)
             found[name] = []
         elif line.strip():
-            if not name or set(line.strip().upper()) - set("ACGTUNRYKMSWBDHV"):
+            bases = line.strip().upper()
+            if not name or bases.strip(_LETTERS):  # what is left holds another letter
                 _refuse(path, number, "nucleotides after a header line (>name)", line)
-            found[name].append(line.strip().upper().replace("U", "T"))
+            found[name].append(bases.replace("U", "T"))
     if not found:
         _refuse(path, 1, "a header line (>name)", "no sequence")
     return {key: "".join(parts) for key, parts in found.items()}
