@@ -7,11 +7,20 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from vesicula.cargo.smallrna import References, TrimSettings, collapse_fastq, kit_named, native, packaged_mirnas
+from vesicula.cargo.smallrna import (
+    References,
+    TrimSettings,
+    _compile,
+    collapse_fastq,
+    kit_named,
+    native,
+    packaged_mirnas,
+)
 from vesicula.cargo.smallrna.assign import MirnaIndex, OtherIndex, Sieve, encode
 from vesicula.cargo.smallrna.collapse import decode
 from vesicula.cargo.smallrna.layout import CODES, COMPARED, LEAST_OVERLAP
@@ -138,6 +147,26 @@ def test_counting_needs_no_numba_once_the_loops_are_kept(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", text, fastq], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[0] == "set() True False"
+
+
+@pytest.mark.parametrize("inside", ["passes arrays otherwise", "has no such function"])
+def test_numba_that_has_changed_inside_is_called_as_anybody_would(tmp_path, monkeypatch, inside):
+    monkeypatch.setenv("VESICULA_CACHE_DIR", str(tmp_path))
+    if inside == "has no such function":
+        monkeypatch.delattr("numba.core.compiler.compile_extra")
+    else:
+        as_ever = _compile._check_form
+        fewer = SimpleNamespace(arguments=[SimpleNamespace(type=kind) for kind in ("ptr", "ptr", "ptr", "i64")])
+        monkeypatch.setattr(_compile, "_check_form", lambda name, kinds, _: as_ever(name, kinds, fewer))
+    assert native._addresses.__wrapped__() is None
+    assert not list(tmp_path.iterdir())
+    monkeypatch.undo()
+    monkeypatch.setattr(native, "_addresses", lambda: None)
+    unpack = native.loop.__wrapped__("unpack")
+    codes, lengths = np.empty((2, 63), np.uint8), np.empty(2, np.int64)
+    assert unpack(*keys_of(["ACGTACGTACGTACGTAC", "T" * 63]), codes, lengths) == 2
+    assert lengths.tolist() == [18, 63]
+    assert codes[0].tolist() == [0, 1, 2, 3] * 4 + [0, 1] + [4] * 45
 
 
 def test_arrays_of_other_types_are_refused():

@@ -6,10 +6,12 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import llvmlite.binding as llvm  # type: ignore[import-untyped]
+import llvmlite.binding as llvm
 from numba import types
 from numba.core import compiler
 from numba.core.registry import cpu_target
+
+from vesicula.cargo.smallrna.native import StrangeCodeError
 
 _TYPES = {"u1": types.uint8, "u2": types.uint16, "i4": types.int32, "i8": types.int64, "u8": types.uint64}
 _EVERYWHERE = ("llvm.", "memchr", "memset", "memcpy", "memmove")
@@ -26,6 +28,11 @@ def compile_loops(signatures: Mapping[str, tuple[str, str]]) -> tuple[dict[str, 
     ----------
     signatures : mapping
         As `vesicula.cargo.smallrna.native.SIGNATURES`.
+
+    Raises
+    ------
+    StrangeCodeError
+        If a loop does not take the arguments, or not in the form, that `vesicula.cargo.smallrna.native` gives it.
     """
     cpu_target.typing_context.refresh()
     cpu_target.target_context.refresh()
@@ -40,21 +47,35 @@ def compile_loops(signatures: Mapping[str, tuple[str, str]]) -> tuple[dict[str, 
         )
         names[name] = made.fndesc.mangled_name
         libraries.append(made.library)
+    modules = [llvm.parse_bitcode(library._final_module.as_bitcode()) for library in libraries]
+    for (name, (_, kinds)), module in zip(signatures.items(), modules, strict=True):
+        _check_form(name, kinds.split(), module.get_function(names[name]))
     addresses = {
         name: int(library.get_pointer_to_function(names[name]))
         for name, library in zip(signatures, libraries, strict=True)
     }
-    return names, _object_file(libraries), addresses
+    return names, _object_file(modules, libraries[0]._codegen._tm), addresses
 
 
-def _object_file(libraries: Sequence[Any]) -> bytes:
-    """Return the machine code of all libraries, as numba has optimised them (it has no public way to them)."""
-    whole = llvm.parse_bitcode(libraries[0]._final_module.as_bitcode())
-    for library in libraries[1:]:
-        whole.link_in(llvm.parse_bitcode(library._final_module.as_bitcode()))
+def _check_form(name: str, kinds: Sequence[str], function: Any) -> None:  # noqa: ANN401 - llvmlite has no types
+    """Hold a loop's arguments against those that it will be given."""
+    expected = ["ptr", "ptr"]  # places for the result and for a fault
+    for kind in kinds:
+        dimensions = int(kind.partition(":")[2] or 1)
+        expected += ["i64"] if kind == "int" else ["ptr", "ptr", "i64", "i64", "ptr", *["i64"] * (2 * dimensions)]
+    taken = ["ptr" if "*" in str(argument.type) else str(argument.type) for argument in function.arguments]
+    if taken != expected:
+        raise StrangeCodeError(f"{name} takes {', '.join(taken)}")
+
+
+def _object_file(modules: Sequence[Any], machine: Any) -> bytes:  # noqa: ANN401 - llvmlite has no types
+    """Return the machine code of all modules, as numba has optimised them (it has no public way to them)."""
+    whole = modules[0]
+    for module in modules[1:]:
+        whole.link_in(module)
     if not all(f.name.startswith(_EVERYWHERE) for f in whole.functions if f.is_declaration):
         return b""
-    code: bytes = libraries[0]._codegen._tm.emit_object(whole)
+    code: bytes = machine.emit_object(whole)
     return code
 
 

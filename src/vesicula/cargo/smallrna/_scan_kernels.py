@@ -77,7 +77,7 @@ def _fetch(_typing: Inferred, _address: Inferred) -> Inferred:
     """Ask for the memory at an address, without waiting for it."""
 
     def generate(context: Inferred, builder: Inferred, _signature: Inferred, arguments: Inferred) -> Inferred:
-        from llvmlite import ir  # type: ignore[import-untyped]
+        from llvmlite import ir
 
         number = ir.IntType(32)
         pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())

@@ -20,7 +20,7 @@ def _leading(_typing: Inferred, _word: Inferred) -> Inferred:
     """Return the number of zero bits before the first one."""
 
     def generate(_context: Inferred, builder: Inferred, _signature: Inferred, arguments: Inferred) -> Inferred:
-        from llvmlite import ir  # type: ignore[import-untyped]
+        from llvmlite import ir
 
         return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
 

@@ -87,7 +87,7 @@ class ReadCounts:
 class Inserts:
     """Distinct inserts: ``high`` and ``low`` hold the bases, two bits each, after a leading 1; and their counts.
 
-    ``molecules`` counts distinct UMIs; without UMIs it equals ``reads``.
+    ``molecules`` are estimated from the UMIs (`vesicula.cargo.smallrna.molecules`); without UMIs they equal ``reads``.
     """
 
     high: Keys
@@ -279,7 +279,7 @@ def _without_umi(high: Keys, low: Keys, umi: int) -> tuple[Keys, Keys]:
 
 
 def _merge(high: Keys, low: Keys, counts: Counts, umi: int, *, once: bool = False) -> Inserts:
-    """Join entries of the same insert; each distinct UMI is one molecule. `once`: every key is there once."""
+    """Join entries of the same insert; its UMIs say how many molecules. `once`: every key is there once."""
     order = _order(high, low)
     high, low, counts = high[order], low[order], counts[order]
     if not once:  # the same key from several spills
@@ -287,9 +287,13 @@ def _merge(high: Keys, low: Keys, counts: Counts, umi: int, *, once: bool = Fals
         high, low, counts = high[first], low[first], _sums(counts, first)
     if umi == 0:
         return Inserts(high=high, low=low, reads=counts, molecules=counts)
+    # Few libraries have UMIs, and numba, which this asks for, takes longer to import than a small file to count.
+    from vesicula.cargo.smallrna.molecules import molecules_of
+
+    codes = low & np.uint64((1 << 2 * umi) - 1)
     high, low = _without_umi(high, low, umi)
     first = _firsts(high, low)
-    molecules = _sums(np.ones(low.size, np.int64), first)
+    molecules = molecules_of(codes, counts, first, umi)
     return Inserts(high=high[first], low=low[first], reads=_sums(counts, first), molecules=molecules)
 
 

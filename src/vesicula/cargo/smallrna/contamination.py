@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from vesicula.cargo.smallrna.assign import Hits, Ints, MirnaIndex
 from vesicula.cargo.smallrna.layout import MISMATCH_COST
-from vesicula.cargo.smallrna.poisson import gamma_quantile
 from vesicula.core.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -127,6 +126,7 @@ def foreign_reads(table: pl.DataFrame, mirna_reads: int, *, level: float = 0.95)
         Of the interval.
     """
     import polars as pl  # slow to import
+    from scipy.special import gammaincinv
 
     if not table.width:
         return ForeignReads(
@@ -141,10 +141,10 @@ def foreign_reads(table: pl.DataFrame, mirna_reads: int, *, level: float = 0.95)
         share = low = high = None
     else:
         tail = (1 - level) / 2
-        lowest = gamma_quantile(count, tail) if count else 0.0
+        lowest = float(gammaincinv(count, tail)) if count else 0.0
         share = (count - errors) / all_mirna
         low = max(lowest - 2 * errors, 0.0) / all_mirna
-        high = min(gamma_quantile(reads + 1, 1 - tail) / all_mirna, 1.0)
+        high = min(float(gammaincinv(reads + 1, 1 - tail)) / all_mirna, 1.0)
     return ForeignReads(
         reads=reads, beyond_errors=count, errors=errors, all_mirna=all_mirna, share=share, low=low, high=high
     )  # fmt: skip

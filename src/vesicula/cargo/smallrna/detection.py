@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from vesicula.cargo.smallrna.poisson import gamma_quantile
-
 PROBABILITY = 0.95
 FEW = 10
 """Reads that many users ask of a miRNA before they call it present (a habit of the field, not a finding)."""
@@ -23,7 +21,9 @@ def reads_needed(at_least: int = 1, probability: float = PROBABILITY) -> float:
     probability : float
         Between 0 and 1.
     """
-    return gamma_quantile(at_least, probability)
+    from scipy.special import gammaincinv  # slow to import
+
+    return float(gammaincinv(at_least, probability))
 
 
 def detection_limit_rpm(mirna_reads: float, at_least: int = 1, probability: float = PROBABILITY) -> float | None:

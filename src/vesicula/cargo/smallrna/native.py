@@ -8,6 +8,10 @@ llvmlite, and of the processor. It is written beside its place and renamed; its 
 read; and it is not used if others than its owner may write to it, or if it belongs to another user. It is machine code:
 who may write to a user's folders can change what this user runs, here as with Python's own ``__pycache__``. Where
 nothing can be written, the loops are compiled in every process (about ten seconds).
+
+How numba passes arrays, and where its machine code is, are its own affair and may change. So what it made is held
+against what is expected before it is used or kept; if it differs, the loops are called through numba as anybody would,
+which costs the start that this module saves and nothing else.
 """
 
 from __future__ import annotations
@@ -100,33 +104,54 @@ def _array(name: str, kind: str, value: Argument) -> tuple[int, ...]:
     return (0, 0, value.size, value.itemsize, value.ctypes.data, *value.shape, *value.strides)
 
 
+class StrangeCodeError(RuntimeError):
+    """Numba's machine code is not called as this module would call it."""
+
+
 _lock = threading.Lock()
 
 
 @cache
-def loop(name: str) -> Loop:
+def loop(name: str) -> Callable[..., int]:
     """Return a compiled loop by its name in `SIGNATURES`; the first call of a process loads (or compiles) all."""
     kinds = tuple(SIGNATURES[name][1].split())
     numbers = sum(1 if kind == "int" else 5 + 2 * int(kind.partition(":")[2] or 1) for kind in kinds)
     with _lock:
-        address = _addresses()[name]
+        addresses = _addresses()
+    if addresses is None:
+        return _through_numba(name)
+    address = addresses[name]
     prototype = ctypes.CFUNCTYPE(
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * numbers
     )  # fmt: skip
     return Loop(name, kinds, prototype(address))
 
 
+def _through_numba(name: str) -> Callable[..., int]:
+    """Return a loop as numba's public interface makes it."""
+    jit = importlib.import_module("vesicula.cargo.smallrna._jit")
+    kernels = importlib.import_module(f"vesicula.cargo.smallrna.{SIGNATURES[name][0]}")
+    made: Callable[..., int] = jit.helper(getattr(kernels, name))
+    return made
+
+
 @cache
-def _addresses() -> Addresses:
-    """Return where the loops are in memory: loaded, or else compiled (and kept, where that is possible)."""
+def _addresses() -> Addresses | None:
+    """Return where the loops are in memory: loaded, or else compiled (and kept, where that is possible).
+
+    None if numba is no longer as its machine code is expected here.
+    """
     folder = cache_folder()
     path = folder / f"smallrna-{_key()}.bin" if folder else None
     kept = read_kept(path) if path else None
     if kept is not None:
         with contextlib.suppress(RuntimeError, KeyError):  # this LLVM cannot link it: compile
             return _linked(*kept)
-    compiler = importlib.import_module("vesicula.cargo.smallrna._compile")
-    names, code, addresses = compiler.compile_loops(SIGNATURES)
+    try:
+        compiler = importlib.import_module("vesicula.cargo.smallrna._compile")
+        names, code, addresses = compiler.compile_loops(SIGNATURES)
+    except (ImportError, AttributeError, TypeError, StrangeCodeError):
+        return None
     if code and path:
         write_kept(path, names, code)
     return dict(addresses)
