@@ -238,6 +238,15 @@ def robust_sd(samples: Image, clip: float, clipped_sd: float) -> float:
 
 
 @njit(cache=True, nogil=True)
+def robust_sds(samples: Image, clip: float, clipped_sd: float) -> FloatArray:
+    """Return `robust_sd` of each of the samples along the first axis."""
+    out = np.empty(samples.shape[0])
+    for k in range(samples.shape[0]):
+        out[k] = robust_sd(samples[k].ravel(), clip, clipped_sd)
+    return out
+
+
+@njit(cache=True, nogil=True)
 def tile_value(tiles: FloatArray, spots: FloatArray, height: int, width: int) -> FloatArray:
     """Return the value of the tile that each spot (rows of y, x, ...) of a frame is in."""
     rows, columns = tiles.shape

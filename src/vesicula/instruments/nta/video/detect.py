@@ -239,15 +239,15 @@ def _noise_map(
     area = (filtered[0].shape[0] / rows) * (filtered[0].shape[1] / columns)
     wanted = max(_SAMPLES // len(filtered), 64) if len(filtered) > 1 else 1024
     stride = max(1, int(math.sqrt(area / wanted)))
-    samples = np.empty((len(filtered), rows, columns, 2 * wanted), np.float32)
+    samples = np.empty((rows, columns, len(filtered), 2 * wanted), np.float32)
 
     def taken(k: int) -> None:
         known = np.empty((0, 3)) if peaks is None else peaks[k]
-        kernels.sample_tiles(filtered[k], known, plan.sigma, stride, 7 * k % (stride * stride), samples[k])
+        kernels.sample_tiles(filtered[k], known, plan.sigma, stride, 7 * k % (stride * stride), samples[:, :, k])
 
     list(pool.map(taken, range(len(filtered))))
-    by_tile = np.ascontiguousarray(samples.transpose(1, 2, 0, 3)).reshape(rows * columns, -1)
-    noise = np.array(list(pool.map(lambda tile: kernels.robust_sd(tile, _CLIP, _CLIPPED_SD), by_tile)))
+    by_row = pool.map(lambda row: kernels.robust_sds(row, _CLIP, _CLIPPED_SD), samples)
+    noise = np.concatenate(list(by_row))
     known = noise[np.isfinite(noise) & (noise > 0)]
     # Tiles without a free pixel take the noise of the others. One without noise (a masked or clipped region) would
     # make every ripple a spot.

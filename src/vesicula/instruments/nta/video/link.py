@@ -18,7 +18,7 @@ track's steps that is under the model, so that what infers D can correct.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -28,6 +28,8 @@ from vesicula.core.measurement import FloatArray
 from vesicula.instruments.nta.video import _link_kernels as kernels
 from vesicula.instruments.nta.video.model import IntArray, Spots, Tracks
 
+_SETTLED = 0.02
+"""Relative change of every number of the model at which estimating it ends."""
 _SHAPES = (2.0, 3.0, 4.5, 7.0, 12.0, 25.0, 60.0)
 
 
@@ -46,7 +48,7 @@ class LinkSettings:
     drift_prior_px : tuple of float or None
         Expected collective motion (x, y) per frame.
     rounds : int
-        Of estimating the model from the links it gives.
+        At most, of estimating the model from the links it gives.
     """
 
     memory_frames: int = 2
@@ -108,6 +110,11 @@ class _Model:
     birth_density: float
     p_end: float
     p_miss: float
+
+    def is_near(self, other: _Model) -> bool:
+        """Whether no number differs from the other's by more than two in a hundred."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return all(abs(one - two) <= _SETTLED * two for one, two in pairs)
 
     @property
     def log_base(self) -> float:
@@ -362,9 +369,11 @@ def link_with_report(spots: Spots, settings: LinkSettings, shape_px: tuple[int, 
                 [np.median((part.y_px[b] - part.y_px[a])[near]), np.median((part.x_px[b] - part.x_px[a])[near])]
             )
         drift = np.tile(mean, (max(spots.frame_count - 1, 0), 1))
-        model = _updated(part, track, drift, model, area)
+        before, model = model, _updated(part, track, drift, model, area)
         if settings.step_rms_px is not None:
             model = replace(model, scale=0.5 * settings.step_rms_px**2 * (model.shape - 1.0))
+        if model.is_near(before):
+            break
     track, _ = _run(spots, first, drift, model, settings.memory_frames, cap)
     a, b = _steps(spots, track)
     drift = _pair_drift(spots, a, b, mean)
