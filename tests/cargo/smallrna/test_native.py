@@ -135,7 +135,6 @@ def test_compiled_code_runs_linked_from_its_file(tmp_path):
 
 
 def test_counting_needs_no_numba_once_the_loops_are_kept(tmp_path):
-    native.loop("scan")  # kept now, if it was not before
     human = packaged_mirnas()
     fastq = tmp_path / "a.fastq.gz"
     write_fastq(simulate_reads(human, SimulatedLibrary(reads=2000), np.random.default_rng(1)), fastq)
@@ -145,8 +144,10 @@ def test_counting_needs_no_numba_once_the_loops_are_kept(tmp_path):
         "counts = quantify_fastq(Path(sys.argv[1]), References())\n"
         "print(before, counts.mirna_reads > 1000, 'numba' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", text, fastq], capture_output=True, text=True, check=True)
-    assert done.stdout.split("\n")[0] == "set() True False"
+    place = {**os.environ, "VESICULA_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", text, fastq]
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True, env=place) for _ in range(2)]
+    assert [run.stdout.strip() for run in runs] == ["set() True True", "set() True False"]
 
 
 @pytest.mark.parametrize("inside", ["passes arrays otherwise", "has no such function"])
