@@ -7,6 +7,7 @@ stand for one batch only to fill the figures. Run: python docs/make_dossier_carg
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -43,7 +44,7 @@ def comparison() -> str:
     samples = [SampleInfo(sample=name, condition=name.split("_")[0]) for name in table.samples]
     found = moderated_test(table.log2, build_design(samples, test="MSC", reference="HEK293"))
     rows = zip(table.labels, found.fit.effect, found.adjusted_p, strict=True)
-    lines = [f"{label}\t{effect}\t{p}" for label, effect, p in rows if p == p and label]  # noqa: PLR0124 - not NaN
+    lines = [f"{label}\t{effect}\t{p}" for label, effect, p in rows if math.isfinite(p) and label]
     return "\n".join(["gene\tlog2_fold_change\tadjusted_p", *lines]) + "\n"
 
 

@@ -184,18 +184,21 @@ def assess_cargo(
 def _targets_refused(batch: Batch, targets: TargetFile) -> list[Finding]:
     if targets.targets is not None:
         return []
-    return [
-        Finding(
-            id=f"{batch.id}/{TOPIC}/{targets.record.path}/file",
-            batch=batch.id,
-            topic="file",
-            title=f"Table of miRNA targets {targets.record.path}",
-            statement=f"Could not be used, so that no pathway of miRNAs was tested: {targets.record.error}",
-            verdict=Verdict.NOT_MEASURED,
-            headline=True,
-            inputs=(targets.as_input,),
-        )
-    ]
+    said = f"Could not be used, so that no pathway of miRNAs was tested: {targets.record.error}"
+    return [_unusable(batch, targets.as_input, "Table of miRNA targets", said)]
+
+
+def _unusable(batch: Batch, file: InputRef, what: str, said: str) -> Finding:
+    return Finding(
+        id=f"{batch.id}/{TOPIC}/{file.path}/file",
+        batch=batch.id,
+        topic="file",
+        title=f"{what} {file.path}",
+        statement=said,
+        verdict=Verdict.NOT_MEASURED,
+        headline=True,
+        inputs=(file,),
+    )
 
 
 _Assessed = tuple[FileRecord, list[Finding], CargoTableResult | None]
@@ -221,16 +224,7 @@ def _assess_table(asked: _Asked, path: str) -> _Assessed:
 
 def _refused(batch: Batch, path: str, digest: str, size: int, said: str) -> _Assessed:
     record = FileRecord(path=path, sha256=digest, size_bytes=size, status="unreadable", error=said)
-    finding = Finding(
-        id=f"{batch.id}/{TOPIC}/{path}/file",
-        batch=batch.id,
-        topic="file",
-        title=f"Cargo table {path}",
-        statement=f"Could not be used: {said}",
-        verdict=Verdict.NOT_MEASURED,
-        headline=True,
-        inputs=(InputRef(path=path, sha256=digest),),
-    )
+    finding = _unusable(batch, InputRef(path=path, sha256=digest), "Cargo table", f"Could not be used: {said}")
     return record, [finding], None
 
 

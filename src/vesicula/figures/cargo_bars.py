@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vesicula.cargo.effect.sets import FALSE_DISCOVERY_RATE
 from vesicula.core.cargo import CALLED, GENOME_ONLY, NEITHER, CargoClaim, CargoSet, CargoTest
 from vesicula.evidence.names_lookup import same_condition
 from vesicula.figures.cargo import shorten_label
@@ -18,9 +19,6 @@ MOST_CALLED, MOST_GENOME, MOST_NEAREST = 12, 6, 5
 MOST_CONDITIONS, MOST_MOLECULES = 12, 24
 TUMOURS = 470
 """Where the tumours' names begin: right of the longest row of squares."""
-
-LEVEL = 0.05
-"""False discovery rate of the tests, drawn as a line (vesicula.cargo.effect.sets.FALSE_DISCOVERY_RATE)."""
 
 EFFECTS = {
     "beneficial": GREEN,
@@ -75,7 +73,8 @@ def pathway_dots(test: CargoTest, *, kind: str) -> Figure:
     Returns
     -------
     Figure
-        A dot is the test against what was measured, a diamond the whole genome; a dashed line stands at 0.05.
+        A dot is the test against what was measured, a diamond the whole genome; a dashed line stands at the false
+        discovery rate that calls a set.
     """
     shown = sets_to_draw(test)
     right = [_depth(s.adjusted_p) for s in shown if s.adjusted_p is not None]
@@ -137,9 +136,9 @@ def _dot_axis(x: Scale, bottom: float, hits: str) -> list[str]:
             parts.append(line(x(tick), 22, x(tick), bottom, FAINT))
             label = "1" if tick == 0 else power_of_ten(-int(tick))
             parts.append(text(x(tick), bottom + 16, label, extra=SMALL))
-    at = x(_depth(LEVEL))
+    at = x(_depth(FALSE_DISCOVERY_RATE))
     parts.append(line(at, 22, at, bottom, ' stroke="currentColor" stroke-dasharray="4 3"'))
-    parts.append(text(at, 14, "0.05", extra=SMALL))
+    parts.append(text(at, 14, f"{FALSE_DISCOVERY_RATE:g}", extra=SMALL))
     parts.append(text((x.start + x.end) / 2, bottom + 35, "adjusted p value (further right: smaller)", extra=SMALL))
     return parts
 

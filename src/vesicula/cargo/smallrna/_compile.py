@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import llvmlite.binding as llvm
 from numba import types
@@ -57,7 +57,7 @@ def compile_loops(signatures: Mapping[str, tuple[str, str]]) -> tuple[dict[str, 
     return names, _object_file(modules, libraries[0]._codegen._tm), addresses
 
 
-def _check_form(name: str, kinds: Sequence[str], function: Any) -> None:  # noqa: ANN401 - llvmlite has no types
+def _check_form(name: str, kinds: Sequence[str], function: llvm.ValueRef) -> None:
     """Hold a loop's arguments against those that it will be given."""
     expected = ["ptr", "ptr"]  # places for the result and for a fault
     for kind in kinds:
@@ -68,7 +68,7 @@ def _check_form(name: str, kinds: Sequence[str], function: Any) -> None:  # noqa
         raise StrangeCodeError(f"{name} takes {', '.join(taken)}")
 
 
-def _object_file(modules: Sequence[Any], machine: Any) -> bytes:  # noqa: ANN401 - llvmlite has no types
+def _object_file(modules: Sequence[llvm.ModuleRef], machine: llvm.TargetMachine) -> bytes:
     """Return the machine code of all modules, as numba has optimised them (it has no public way to them)."""
     whole = modules[0]
     for module in modules[1:]:
@@ -79,20 +79,21 @@ def _object_file(modules: Sequence[Any], machine: Any) -> bytes:  # noqa: ANN401
     return code
 
 
-def _flags() -> Any:  # noqa: ANN401 - numba has no types
+def _flags() -> compiler.Flags:
     """Return flags for plain machine code: no reference counting, no entry from Python, no check of divisions."""
-    make: Any = compiler.Flags  # its fields are made when numba is imported
-    flags = make()
+    made: Any = compiler.Flags  # its fields are made when numba is imported
+    flags = made()
     flags.nrt = False
     flags.no_cpython_wrapper = True
     flags.no_cfunc_wrapper = True
     flags.error_model = "numpy"
     flags.release_gil = True
-    return flags
+    return cast("compiler.Flags", flags)
 
 
-def _type(kind: str) -> Any:  # noqa: ANN401 - numba has no types
+def _type(kind: str) -> types.Type:
     if kind == "int":
-        return types.int64
+        return cast("types.Type", types.int64)
     word, _, dimensions = kind.partition(":")
-    return types.Array(_TYPES[word], int(dimensions or 1), "C")
+    array: Any = types.Array
+    return cast("types.Type", array(_TYPES[word], int(dimensions or 1), "C"))

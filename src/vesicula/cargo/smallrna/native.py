@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -231,7 +232,7 @@ def write_kept(path: Path, names: Mapping[str, str], code: bytes) -> bool:
 
 
 @cache
-def _llvm() -> Any:  # noqa: ANN401 - llvmlite has no types
+def _llvm() -> ModuleType:
     llvm = importlib.import_module("llvmlite.binding")
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
